@@ -1,0 +1,1 @@
+//! Checks: a history in, a verdict out; pure

@@ -1,0 +1,1 @@
+//! squall: puts a real cluster through a storm and says, with proof, whether it kept its promises

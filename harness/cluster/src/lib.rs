@@ -1,0 +1,1 @@
+//! What a node is: programs, files, links, and the traits a provider implements

@@ -1,0 +1,1 @@
+//! The protocols, generators, scheduler, recorder and the life of a run

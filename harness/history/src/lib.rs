@@ -1,0 +1,1 @@
+//! Operations, events, histories in memory, the run log, import and export

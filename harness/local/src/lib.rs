@@ -1,0 +1,1 @@
+//! The local provider: rootless nodes on one machine, the network between them, their clocks and disks

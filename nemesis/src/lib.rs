@@ -1,0 +1,1 @@
+//! Faults, schedules and their evidence

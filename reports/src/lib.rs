@@ -1,0 +1,1 @@
+//! A run's log and verdicts, folded into pages, plots and documents

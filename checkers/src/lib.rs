@@ -1,1 +1,13 @@
-//! Checks: a history in, a verdict out; pure
+//! Checks: a history goes in, a verdict comes out. Pure: no I/O, no async, no clock, no unseeded randomness.
+//!
+//! The one protocol is [`Check`]. A checker that cannot decide within its [`Budget`] answers `unknown` with
+//! the reason and what it did prove; it never guesses and never aborts. Every algorithm here has a
+//! brute-force twin in its tests.
+
+mod budget;
+mod check;
+mod verdict;
+
+pub use budget::{Budget, Exhausted};
+pub use check::Check;
+pub use verdict::{Anomaly, Certificate, Valid, Verdict};

@@ -1,1 +1,21 @@
-//! Operations, events, histories in memory, the run log, import and export
+//! Operations, events, histories in memory, the run log, import and export.
+//!
+//! An operation is `{f, key, value}` with a compact generic [`Value`]; what `f` means is for a workload and
+//! a model to say. A [`History`] keeps operations in columns and orders their events by rank, so that a
+//! checker never looks at a clock. Everything that happened beside the operations (faults with their
+//! evidence, phases, leaders, log lines) travels in the same [`Entry`] stream: the one event log of which
+//! every report is a fold.
+//!
+//! Deliberately absent: any idea of a target, a model or a verdict.
+
+mod entry;
+mod event;
+mod history;
+mod value;
+
+pub use entry::{
+    Entry, Fault, FaultPhase, NodeInfo, Note, Phase, ProcessInfo, RunHeader, SCHEMA_VERSION, Skipped,
+};
+pub use event::{Event, EventKind, Meta, ProcessId};
+pub use history::{BadEvent, Builder, History, NEVER, Op, Order, Outcome};
+pub use value::Value;

@@ -1,0 +1,14 @@
+//! The protocol that every check implements.
+
+use squall_history::History;
+
+use crate::{Budget, Verdict};
+
+/// Judges a history. Pure: the same history and budget give the same verdict.
+pub trait Check: Send + Sync {
+    /// The name under which its verdict stands in results, such as `linearizable`.
+    fn name(&self) -> &str;
+
+    /// Judges. Runs to the end or until the budget is spent; must not panic on any history.
+    fn check(&self, history: &History, budget: &Budget) -> Verdict;
+}

@@ -6,6 +6,8 @@
 
 mod budget;
 mod check;
+pub mod linear;
+pub mod models;
 mod verdict;
 
 pub use budget::{Budget, Exhausted};

@@ -1,0 +1,5 @@
+//! Every algorithm against its brute-force twin.
+
+mod brute;
+mod enumerate;
+mod search;

@@ -6,6 +6,7 @@
 
 mod budget;
 mod check;
+pub mod run;
 mod verdict;
 
 pub use budget::{Budget, Exhausted};

@@ -239,7 +239,7 @@ impl Drop for Writing {
 }
 
 fn write_all(shared: &Shared, file: File, mut watcher: Option<Watcher>) -> std::io::Result<u64> {
-    let mut log = LogWriter::new(file);
+    let mut log = LogWriter::new(file)?;
     let mut batch = Vec::new();
     loop {
         let stopping = {

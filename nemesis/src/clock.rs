@@ -56,7 +56,9 @@ impl Default for Clock {
 impl Validate for Clock {
     fn validate(&self) -> Result<(), Error> {
         if self.kinds.is_empty() || self.targets.is_empty() {
-            return Err(Error::Config("`kinds` or `targets` of `clock` is empty: it would harm nobody".into()));
+            return Err(Error::Config(
+                "`kinds` or `targets` of `clock` is empty: it would harm nobody".into(),
+            ));
         }
         if self.min_offset.is_zero() || self.max_offset < self.min_offset {
             return Err(Error::Config("`clock` needs 0 < min_offset <= max_offset".into()));
@@ -137,7 +139,9 @@ async fn harm(clock: &dyn NodeClock, kind: Kind, plan: &Map<String, Json>) -> Re
 fn describe(kind: Kind, plan: &Map<String, Json>, who: &str) -> Result<String, Error> {
     Ok(match kind {
         Kind::Jump => format!("moved the clock of {who} by {:+.3} s", field::<f64>(plan, "offset_seconds")?),
-        Kind::Drift => format!("let the clock of {who} run at {:.4} of true time", field::<f64>(plan, "rate")?),
+        Kind::Drift => {
+            format!("let the clock of {who} run at {:.4} of true time", field::<f64>(plan, "rate")?)
+        }
         Kind::Freeze => format!("froze the clock of {who}"),
         Kind::Strobe => format!(
             "strobed the clock of {who} by {:+.3} s every {:.3} s",

@@ -91,20 +91,16 @@ impl Fault for Partition {
         let asked = self.shapes.as_ref().is_some_and(|s| s.contains(&Shape::IsolateLeader));
         if asked && target.status().is_none() {
             let target = target.name();
-            return Err(Error::Config(format!("`isolate-leader` needs to know who leads, which `{target}` cannot say")));
+            return Err(Error::Config(format!(
+                "`isolate-leader` needs to know who leads, which `{target}` cannot say"
+            )));
         }
         Ok(())
     }
 
     fn plan(&self, rng: &mut Rng, nodes: usize) -> Map<String, Json> {
-        let allowed: Vec<Shape> = self
-            .shapes
-            .as_deref()
-            .unwrap_or(&SHAPES)
-            .iter()
-            .copied()
-            .filter(|s| s.fits(nodes))
-            .collect();
+        let allowed: Vec<Shape> =
+            self.shapes.as_deref().unwrap_or(&SHAPES).iter().copied().filter(|s| s.fits(nodes)).collect();
         let shape = if allowed.is_empty() { Shape::Client } else { allowed[rng.index(allowed.len())] };
         let mut order: Vec<usize> = (0..nodes).collect();
         rng.shuffle(&mut order);
@@ -174,7 +170,13 @@ fn resolve(plan: &Map<String, Json>, deployment: &Deployment) -> Result<Resolved
 }
 
 /// The directed links that a shape cuts: the first `size` nodes of `order` are inside.
-fn links(shape: Shape, order: &[usize], size: usize, outwards: bool, clients: usize) -> Vec<(Endpoint, Endpoint)> {
+fn links(
+    shape: Shape,
+    order: &[usize],
+    size: usize,
+    outwards: bool,
+    clients: usize,
+) -> Vec<(Endpoint, Endpoint)> {
     let nodes = order.len();
     let mut cut = Vec::new();
     for (i, &a) in order.iter().enumerate() {
@@ -227,8 +229,12 @@ impl Injected for Cut {
 
     async fn end(self: Box<Self>, on: &Injection) -> Result<Evidence, Error> {
         let links = on.deployment.links()?;
-        let dropped: u64 =
-            self.cut.iter().zip(&self.before).map(|((a, b), before)| links.counters(*a, *b).cut - before).sum();
+        let dropped: u64 = self
+            .cut
+            .iter()
+            .zip(&self.before)
+            .map(|((a, b), before)| links.counters(*a, *b).cut - before)
+            .sum();
         let leader = on.deployment.leader.now();
         links.lift(on.id).await?;
         let changed = leader.is_some() && leader != self.leader;

@@ -196,7 +196,8 @@ impl Fault for Pause {
         let mut stopped = 0;
         for &node in &nodes {
             // A node that is down just now has nothing to stop.
-            stopped += usize::from(running(deployment, node) > 0 && deployment.nodes[node].is_paused().await?);
+            stopped +=
+                usize::from(running(deployment, node) > 0 && deployment.nodes[node].is_paused().await?);
         }
         let description = format!("paused {}", names(deployment, &nodes));
         Ok(Box::new(Paused { nodes, description, stopped }))

@@ -54,7 +54,12 @@ impl Storm {
             if begin + self.timing.min.as_nanos() as u64 > length && turn > 0 || begin >= length {
                 break;
             }
-            planned.push(Planned { id, begin, end: end.min(length), plan: self.faults[lane].plan(&mut rng, nodes) });
+            planned.push(Planned {
+                id,
+                begin,
+                end: end.min(length),
+                plan: self.faults[lane].plan(&mut rng, nodes),
+            });
             at = end;
         }
         planned
@@ -71,7 +76,9 @@ impl Nemesis for Storm {
         for fault in &self.faults {
             if let Some(why) = target.refuses(fault.name()) {
                 let (fault, target) = (fault.name(), target.name());
-                return Err(Error::Config(format!("the target `{target}` cannot take the fault `{fault}`: {why}")));
+                return Err(Error::Config(format!(
+                    "the target `{target}` cannot take the fault `{fault}`: {why}"
+                )));
             }
             fault.fits(target)?;
         }

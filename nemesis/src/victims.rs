@@ -53,7 +53,10 @@ pub(crate) fn resolve(plan: &Map<String, Json>, deployment: &Deployment) -> Resu
 }
 
 /// A part of a plan. Plans are made by this crate, or come from a file that a person may have changed.
-pub(crate) fn field<T: serde::de::DeserializeOwned>(plan: &Map<String, Json>, name: &str) -> Result<T, Error> {
+pub(crate) fn field<T: serde::de::DeserializeOwned>(
+    plan: &Map<String, Json>,
+    name: &str,
+) -> Result<T, Error> {
     let value = plan.get(name).cloned().unwrap_or(Json::Null);
     serde_json::from_value(value).map_err(|e| Error::Config(format!("`{name}` of a planned fault: {e}")))
 }
@@ -81,7 +84,9 @@ mod tests {
                     let count = field::<Vec<usize>>(&drawn, "nodes").unwrap().len();
                     match among {
                         Victims::One | Victims::Leader => assert_eq!(count, 1),
-                        Victims::Minority => assert!(count >= 1 && (nodes == 1 || 2 * count < nodes || nodes == 2)),
+                        Victims::Minority => {
+                            assert!(count >= 1 && (nodes == 1 || 2 * count < nodes || nodes == 2))
+                        }
                         Victims::Majority => assert!(2 * count > nodes && (count < nodes || nodes <= 2)),
                         Victims::All => assert_eq!(count, nodes),
                     }

@@ -10,11 +10,11 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use squall_cluster::{ClientNet, Delay, Endpoint, LinkCounters, LinkPolicy, Links, Loss, Node};
 use tokio::sync::Mutex as AsyncMutex;
 
+use crate::Error;
 use crate::monitor::LeaderView;
 use crate::protocol::{Layout, Target, Via};
 use crate::recorder::Recorder;
 use crate::stop::Stop;
-use crate::Error;
 
 /// See the module.
 #[derive(Debug)]
@@ -143,7 +143,9 @@ impl Deployment {
             for &from in &ends {
                 for &to in &ends {
                     if from != to && !layers.links.policy(from, to).is_clear() {
-                        return Err(Error::Broken(format!("the link {from:?} → {to:?} is not clear after healing")));
+                        return Err(Error::Broken(format!(
+                            "the link {from:?} → {to:?} is not clear after healing"
+                        )));
                     }
                 }
             }
@@ -194,7 +196,7 @@ impl Deployment {
 #[derive(Debug)]
 pub struct Layers {
     links: Arc<dyn Links>,
-    wanted: Mutex<BTreeMap<u32, Vec<(Endpoint, Endpoint, LinkPolicy)>>>,
+    wanted: Mutex<Wanted>,
     // Held while the network is changed, so that changes reach it in the order in which they were wanted.
     applying: AsyncMutex<()>,
 }
@@ -257,9 +259,7 @@ fn merge(a: LinkPolicy, b: LinkPolicy) -> LinkPolicy {
             (x, y) => x.or(y),
         },
         loss: match (a.loss, b.loss) {
-            (Some(x), Some(y)) => {
-                Some(Loss { share: either(x.share, y.share), burst: x.burst.max(y.burst) })
-            }
+            (Some(x), Some(y)) => Some(Loss { share: either(x.share, y.share), burst: x.burst.max(y.burst) }),
             (x, y) => x.or(y),
         },
         duplicate: either(a.duplicate, b.duplicate),

@@ -209,7 +209,11 @@ pub trait Fault: Send + Sync + Debug {
     fn plan(&self, rng: &mut Rng, nodes: usize) -> Map<String, Json>;
 
     /// Injects it.
-    async fn begin(&self, plan: &Map<String, Json>, injection: &Injection) -> Result<Box<dyn Injected>, Error>;
+    async fn begin(
+        &self,
+        plan: &Map<String, Json>,
+        injection: &Injection,
+    ) -> Result<Box<dyn Injected>, Error>;
 }
 
 /// A fault that is on.

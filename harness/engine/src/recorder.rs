@@ -13,7 +13,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use squall_history::{Entry, Event, EventKind, LogWriter, Meta, ProcessId, Value};
+use squall_history::runlog::LogWriter;
+use squall_history::{Entry, Event, EventKind, Meta, ProcessId, Value};
 
 use crate::{Error, Operation};
 

@@ -389,11 +389,13 @@ impl Live {
                 return Some(seconds);
             }
             if healed.elapsed() > self.spec.recovery_limit {
-                let who: Vec<_> = waiting
-                    .iter()
-                    .map(|&n| format!("{}: {}", self.deployment.name(n), last[n]))
-                    .collect();
-                self.note_recovery(false, seconds, format!("not every node serves again: {}", who.join("; ")));
+                let who: Vec<_> =
+                    waiting.iter().map(|&n| format!("{}: {}", self.deployment.name(n), last[n])).collect();
+                self.note_recovery(
+                    false,
+                    seconds,
+                    format!("not every node serves again: {}", who.join("; ")),
+                );
                 return None;
             }
             if interrupted {

@@ -13,6 +13,7 @@ use squall_history::{Entry, EventKind, ProcessInfo};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
+use crate::Error;
 use crate::generator::{Context, Generator, Next};
 use crate::operation::{Completion, Operation};
 use crate::protocol::{Client, Layout, Target, Via};
@@ -20,7 +21,6 @@ use crate::recorder::Recorder;
 use crate::seed::Seed;
 use crate::stop::Stop;
 use crate::timer::Timer;
-use crate::Error;
 
 /// A worker that found no connection pauses before its next operation: a refused connection costs nothing,
 /// and unpaced load would spin on it.
@@ -33,7 +33,7 @@ const ASK_AGAIN: Duration = Duration::from_millis(5);
 const OVERDUE_MAX: u64 = 10_000_000;
 
 /// Everything that workers share.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Stage {
     /// Who is asked.
     pub target: Arc<dyn Target>,
@@ -59,6 +59,12 @@ pub struct Worker {
     index: u64,
     client: Option<Box<dyn Client>>,
     announced: bool,
+}
+
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Worker").field("id", &self.id).field("process", &self.process).finish_non_exhaustive()
+    }
 }
 
 impl Worker {
@@ -254,9 +260,7 @@ impl Task {
         if !std::mem::replace(&mut worker.announced, true) {
             let node = self.stage.layout.nodes[worker.node].name.clone();
             let (process, worker) = (worker.process, worker.id as u32);
-            self.stage
-                .recorder
-                .note(|time| Entry::Process(ProcessInfo { time, process, worker, node }));
+            self.stage.recorder.note(|time| Entry::Process(ProcessInfo { time, process, worker, node }));
         }
     }
 

@@ -2,12 +2,19 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serializer};
+use serde::{Deserializer, Serializer};
 
 const DURATIONS: [(&str, f64); 6] =
     [("ms", 1e-3), ("us", 1e-6), ("µs", 1e-6), ("s", 1.0), ("min", 60.0), ("h", 3600.0)];
-const SIZES: [(&str, f64); 7] =
-    [("KiB", 1024.0), ("MiB", 1048576.0), ("GiB", 1073741824.0), ("kB", 1e3), ("MB", 1e6), ("GB", 1e9), ("B", 1.0)];
+const SIZES: [(&str, f64); 7] = [
+    ("KiB", 1024.0),
+    ("MiB", 1048576.0),
+    ("GiB", 1073741824.0),
+    ("kB", 1e3),
+    ("MB", 1e6),
+    ("GB", 1e9),
+    ("B", 1.0),
+];
 
 fn split(text: &str) -> (&str, &str) {
     let text = text.trim();
@@ -23,10 +30,13 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     };
     let scale = match DURATIONS.iter().find(|(name, _)| *name == unit) {
         Some((_, scale)) => *scale,
-        None if unit.is_empty() => return Err(format!("`{text}` lacks a unit; write for example {text}s or {text}ms")),
+        None if unit.is_empty() => {
+            return Err(format!("`{text}` lacks a unit; write for example {text}s or {text}ms"));
+        }
         None => return Err(format!("`{unit}` is no unit of time; use us, ms, s, min or h")),
     };
-    Duration::try_from_secs_f64(number * scale).map_err(|_| format!("`{text}` is out of range for a duration"))
+    Duration::try_from_secs_f64(number * scale)
+        .map_err(|_| format!("`{text}` is out of range for a duration"))
 }
 
 /// Reads `2GiB`, `500kB`; the unit is not optional. Bytes.
@@ -57,7 +67,7 @@ pub fn format_duration(d: Duration) -> String {
 
 /// For `#[serde(with = "duration")]`.
 pub mod duration {
-    use super::{Deserialize, Deserializer, Duration, Serializer, format_duration, parse_duration};
+    use super::{Deserializer, Duration, Serializer, format_duration, parse_duration};
 
     /// Reads a text with a unit.
     pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {

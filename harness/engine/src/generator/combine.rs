@@ -7,6 +7,7 @@ use squall_history::Event;
 use super::{Context, Generator, Next};
 
 /// At most so many operations, all workers together.
+#[derive(Debug)]
 pub struct Limit {
     left: u64,
     inner: Box<dyn Generator>,
@@ -41,6 +42,7 @@ impl Generator for Limit {
 }
 
 /// Nothing that is due after a time, counted from the first question.
+#[derive(Debug)]
 pub struct TimeLimit {
     limit: u64,
     end: Option<u64>,
@@ -80,6 +82,7 @@ impl Generator for TimeLimit {
 /// Each worker has its own Poisson process of `rate / workers`, so that all together are one of `rate`
 /// (superposition), and the due time of operation (w, i) does not depend on how the run goes. A worker that
 /// is late is given what is overdue at once, and its lateness counts in the latency from the due time.
+#[derive(Debug)]
 pub struct Rate {
     per_second: f64,
     from: u64,
@@ -124,6 +127,7 @@ impl Generator for Rate {
 
 /// Closed load with pauses: each worker waits a random time, uniform between nothing and twice the mean,
 /// after each of its operations.
+#[derive(Debug)]
 pub struct Stagger {
     mean: u64,
     inner: Box<dyn Generator>,
@@ -152,6 +156,7 @@ impl Generator for Stagger {
 }
 
 /// One of several, drawn by weight for each operation. Those that are done drop out.
+#[derive(Debug)]
 pub struct Mix {
     // Done per worker: what is done for one worker may not be for another.
     parts: Vec<(f64, Box<dyn Generator>)>,
@@ -207,6 +212,7 @@ impl Generator for Mix {
 
 /// The first workers do one thing, the next another, the rest a last one. Every part sees its own workers
 /// numbered from 0.
+#[derive(Debug)]
 pub struct Reserve {
     parts: Vec<(usize, Box<dyn Generator>)>,
     rest: Box<dyn Generator>,

@@ -65,7 +65,7 @@ pub enum Next {
 }
 
 /// See the module.
-pub trait Generator: Send {
+pub trait Generator: Send + std::fmt::Debug {
     /// The next operation of the worker that asks.
     fn next(&mut self, ctx: &mut Context) -> Next;
 

@@ -8,6 +8,7 @@ use super::{Context, Generator, Next};
 
 /// Generators in turn. The next begins when every worker is done with the one before and no operation of it
 /// is open: a barrier.
+#[derive(Debug)]
 pub struct Phases {
     // In reverse, so that the current one is the last.
     rest: Vec<Box<dyn Generator>>,
@@ -66,6 +67,12 @@ impl Generator for Phases {
 pub struct EachProcess<F> {
     make: F,
     parts: BTreeMap<u32, Box<dyn Generator>>,
+}
+
+impl<F> std::fmt::Debug for EachProcess<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EachProcess").field("parts", &self.parts).finish_non_exhaustive()
+    }
 }
 
 impl<F: FnMut(u32) -> Box<dyn Generator> + Send> EachProcess<F> {

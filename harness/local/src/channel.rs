@@ -158,14 +158,17 @@ impl Channel {
     }
 }
 
+/// A node's socket and who takes note of what happens there.
+pub(crate) type Heard = (Arc<Channel>, Arc<dyn Observer>);
+
 /// Starts the thread that reads the nodes' sockets; it ends when all of them have closed.
-pub(crate) fn listen(nodes: Vec<(Arc<Channel>, Arc<dyn Observer>)>) -> std::io::Result<JoinHandle<()>> {
+pub(crate) fn listen(nodes: Vec<Heard>) -> std::io::Result<JoinHandle<()>> {
     let mut poller = Poller::new(nodes.len())?;
     for (token, (channel, _)) in nodes.iter().enumerate() {
         poller.add(channel.socket.as_fd(), token as u64)?;
     }
     std::thread::Builder::new().name("squall-nodes".into()).spawn(move || {
-        let mut open: Vec<Option<(Arc<Channel>, Arc<dyn Observer>)>> = nodes.into_iter().map(Some).collect();
+        let mut open: Vec<Option<Heard>> = nodes.into_iter().map(Some).collect();
         while open.iter().any(Option::is_some) {
             let ready: Vec<u64> = match poller.wait(None) {
                 Ok(ready) => ready.collect(),

@@ -41,7 +41,9 @@ impl Fabric {
         let held = Arc::clone(&stop);
         let thread = std::thread::Builder::new().name("squall-fabric".into()).spawn(move || {
             let _held = held;
-            Forwarder { table, wire, wires }.run(poller);
+            let mut forwarder = Forwarder { table, wire, wires };
+            forwarder.run(poller);
+            close_together(forwarder.wires);
         })?;
         Ok(Fabric { stop, thread: Some(thread) })
     }
@@ -64,7 +66,7 @@ struct Forwarder {
 }
 
 impl Forwarder {
-    fn run(mut self, mut poller: Poller) {
+    fn run(&mut self, mut poller: Poller) {
         // Sleeping threads are woken up to 50 µs late by default.
         nix::sys::prctl::set_timerslack(1).ok();
         let mut buffer = vec![0; BUFFER];
@@ -122,6 +124,17 @@ impl Forwarder {
         // A full queue or an interface that is going away: the packet is lost, as on any network.
         nix::unistd::write(&self.wires[port], frame).ok();
     }
+}
+
+/// Closes the wires, each in a thread of its own: the kernel takes some 30 ms over each TUN device, most of
+/// it waiting for other processors.
+fn close_together(wires: Vec<OwnedFd>) {
+    std::thread::scope(|scope| {
+        for wire in wires {
+            // Where no thread can be had, the closure with the wire in it is dropped here, which closes it too.
+            std::thread::Builder::new().spawn_scoped(scope, move || drop(wire)).ok();
+        }
+    });
 }
 
 /// Source and destination of an IP packet.

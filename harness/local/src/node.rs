@@ -213,13 +213,12 @@ impl LocalNode {
         if state.paused {
             return Err(Error::Invalid(format!("{} is paused: nothing can start on it", self.name)));
         }
-        if listed {
-            if let Some(old) = state.programs.get(&program.name).copied() {
-                if state.processes.get(&old).is_some_and(Process::runs) {
-                    return Err(Error::Invalid(format!("{} runs on {} already", program.name, self.name)));
-                }
-                state.processes.remove(&old);
+        let old = state.programs.get(&program.name).copied().filter(|_| listed);
+        if let Some(old) = old {
+            if state.processes.get(&old).is_some_and(Process::runs) {
+                return Err(Error::Invalid(format!("{} runs on {} already", program.name, self.name)));
             }
+            state.processes.remove(&old);
         }
         state.next += 1;
         let token = state.next;

@@ -16,7 +16,7 @@ use nix::unistd::pipe2;
 use squall_cluster::{Cluster, ClusterSpec, Endpoint, Error, Node, Probe, Provider};
 
 use crate::addressing::{MAX_CLIENTS, MAX_NODES, Map};
-use crate::channel::{self, Channel, Observer};
+use crate::channel::{self, Channel, Heard, Observer};
 use crate::fabric::Fabric;
 use crate::links::{LocalLinks, Table};
 use crate::node::{Book, LocalNode};
@@ -210,9 +210,7 @@ fn await_nodes(plan: &Plan, cluster: &OwnedFd, sockets: &[OwnedFd]) -> Result<Ve
         }
         for (node, fd) in waiting.iter().zip(&fds) {
             if fd.any() == Some(true) {
-                if let Some(wire) = hear_node(&plan.nodes[*node].name, sockets[*node].as_fd())? {
-                    wires[*node] = Some(wire);
-                }
+                wires[*node] = hear_node(&plan.nodes[*node].name, sockets[*node].as_fd())?;
             }
         }
         if fds.last().and_then(PollFd::any) == Some(true) {
@@ -256,7 +254,7 @@ fn assemble(map: Map, plan: Plan, raised: Raised, folders: &Folders) -> Result<C
     let fabric =
         Fabric::start(Arc::clone(&table), plan.wire, raised.wires).map_err(failed("starting the fabric"))?;
     let mut nodes: Vec<Arc<dyn Node>> = Vec::new();
-    let mut heard: Vec<(Arc<Channel>, Arc<dyn Observer>)> = Vec::new();
+    let mut heard: Vec<Heard> = Vec::new();
     for (index, (node, socket)) in plan.nodes.iter().zip(raised.sockets).enumerate() {
         let channel = Arc::new(Channel::new(&node.name, socket));
         let book = Arc::new(Book::new(index));

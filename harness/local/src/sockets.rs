@@ -41,7 +41,9 @@ struct Stock {
 impl LocalNet {
     /// Sockets come from this host.
     pub fn new(map: Map, host: Arc<Channel>) -> Self {
-        LocalNet { map, host, stock: Mutex::default() }
+        // If this fails, so does the first connect, which says why.
+        let ordered = host.post(Request::Sockets { count: BATCH }, &[]).ok();
+        LocalNet { map, host, stock: Mutex::new(Stock { sockets: Vec::new(), ordered }) }
     }
 
     /// One socket from stock, or what to wait for.

@@ -68,11 +68,7 @@ pub(crate) fn receive(socket: BorrowedFd<'_>) -> nix::Result<Option<Message>> {
                 let mut pid = None;
                 for part in message.cmsgs()? {
                     match part {
-                        // SAFETY: the kernel has just made these descriptors for this process, so nothing
-                        // else owns them.
-                        ControlMessageOwned::ScmRights(raw) => {
-                            fds.extend(raw.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
-                        }
+                        ControlMessageOwned::ScmRights(raw) => fds.extend(raw.into_iter().map(owned)),
                         ControlMessageOwned::ScmCredentials(who) => pid = Some(who.pid()),
                         _ => {}
                     }
@@ -91,6 +87,12 @@ pub(crate) fn receive(socket: BorrowedFd<'_>) -> nix::Result<Option<Message>> {
     }
     bytes.truncate(length);
     Ok(Some(Message { bytes, fds, pid }))
+}
+
+/// Takes ownership of a descriptor that came in a message.
+fn owned(received: RawFd) -> OwnedFd {
+    // SAFETY: the kernel made this descriptor for this process when it was received; nothing else owns it.
+    unsafe { OwnedFd::from_raw_fd(received) }
 }
 
 /// Clones this process as `fork` does, with new namespaces. `None` in the child, its process id in the parent.

@@ -4,6 +4,7 @@
 //! the reason and what it did prove; it never guesses and never aborts. Every algorithm here has a
 //! brute-force twin in its tests.
 
+pub mod bench;
 mod budget;
 mod check;
 pub mod linear;

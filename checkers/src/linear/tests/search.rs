@@ -4,6 +4,7 @@ use squall_history::Value;
 
 use super::{brute, enumerate};
 use crate::Budget;
+use crate::bench::Dice;
 use crate::linear::problem::{Call, Problem};
 use crate::linear::search::{Found, search};
 use crate::linear::spec::Interned;
@@ -19,39 +20,27 @@ pub(crate) fn searched<M: Model>(model: &M, problem: &Problem<M::Op>) -> bool {
     }
 }
 
-/// A seeded generator that needs no crate (xorshift).
-pub(crate) struct Dice(pub u64);
-
-impl Dice {
-    pub(crate) fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) % (1 << 32) * sides >> 32
-    }
-
-    /// A shape of `n` operations of at most `clients` clients, one in `open` of which never completes.
-    pub(crate) fn shape(&mut self, n: usize, clients: usize, open: u64) -> Vec<(u32, u32)> {
-        let mut made: Vec<(u32, u32)> = Vec::new();
-        let mut pending: Vec<usize> = Vec::new();
-        let mut rank = 0;
-        while made.len() < n || !pending.is_empty() {
-            let invoke = made.len() < n && pending.len() < clients && self.roll(2) == 0;
-            if invoke || pending.is_empty() {
-                if open > 0 && self.roll(open) == 0 {
-                    made.push((rank, u32::MAX));
-                } else {
-                    pending.push(made.len());
-                    made.push((rank, 0));
-                }
+/// A shape of `n` operations of at most `clients` clients, one in `open` of which never completes.
+pub(crate) fn random_shape(dice: &mut Dice, n: usize, clients: usize, open: u64) -> Vec<(u32, u32)> {
+    let mut made: Vec<(u32, u32)> = Vec::new();
+    let mut pending: Vec<usize> = Vec::new();
+    let mut rank = 0;
+    while made.len() < n || !pending.is_empty() {
+        let invoke = made.len() < n && pending.len() < clients && dice.roll(2) == 0;
+        if invoke || pending.is_empty() {
+            if open > 0 && dice.roll(open) == 0 {
+                made.push((rank, u32::MAX));
             } else {
-                let at = self.roll(pending.len() as u64) as usize;
-                made[pending.swap_remove(at)].1 = rank;
+                pending.push(made.len());
+                made.push((rank, 0));
             }
-            rank += 1;
+        } else {
+            let at = dice.roll(pending.len() as u64) as usize;
+            made[pending.swap_remove(at)].1 = rank;
         }
-        made
+        rank += 1;
     }
+    made
 }
 
 fn compare<M: Model>(model: &M, problem: &Problem<M::Op>) -> bool {
@@ -113,11 +102,11 @@ fn agrees_with_brute_force_on_every_small_mutex_history() {
 #[test]
 fn agrees_with_brute_force_on_random_register_histories() {
     let (model, ops) = register();
-    let mut dice = Dice(7);
+    let mut dice = Dice::new(7);
     let mut answers = [0, 0];
     for round in 0..30_000 {
         let n = 4 + round % 6;
-        let shape = dice.shape(n, 5, if round % 2 == 0 { 0 } else { 4 });
+        let shape = random_shape(&mut dice, n, 5, if round % 2 == 0 { 0 } else { 4 });
         // Few classes, so that equal operations and legal orders are common.
         let offset = dice.roll(ops.len() as u64) as usize;
         let mut classes: Vec<RegisterOp> = ops.iter().cycle().skip(offset).take(6).cloned().collect();

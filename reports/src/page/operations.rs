@@ -78,10 +78,8 @@ fn chosen(run: &Run<'_>) -> Vec<u32> {
     let rest = total - kept;
     let room = ROOM.saturating_sub(kept);
     // Of `rest` others, `room`, evenly: whenever the wanted number passes the next whole one.
-    let mut seen = 0usize;
-    for k in keep.iter_mut().filter(|k| !**k) {
+    for (seen, k) in keep.iter_mut().filter(|k| !**k).enumerate() {
         *k = (seen + 1) * room / rest.max(1) > seen * room / rest.max(1);
-        seen += 1;
     }
     (0..total as u32).filter(|i| keep[*i as usize]).collect()
 }

@@ -360,9 +360,8 @@ fn staleness(history: &History) -> (u32, u32, u32) {
     let ok = |f: &'static str| move |op: &squall_history::Op<'_>| op.f == f && op.outcome == Outcome::Ok;
     for read in history.ops().filter(ok("read")).filter(|r| r.start > 11 * S) {
         let same = |w: &squall_history::Op<'_>| w.key == read.key && w.end < read.start;
-        let Some(newer) = history.ops().filter(ok("write")).filter(same).next_back() else { continue };
-        let Some(older) =
-            history.ops().filter(ok("write")).filter(same).filter(|w| w.end < newer.start).next_back()
+        let Some(newer) = history.ops().filter(ok("write")).rfind(same) else { continue };
+        let Some(older) = history.ops().filter(ok("write")).filter(same).rfind(|w| w.end < newer.start)
         else {
             continue;
         };

@@ -284,4 +284,16 @@ impl History {
         }
         Ok(())
     }
+
+    /// Undoes [`History::split_tuples`].
+    pub(crate) fn join_tuples(&mut self) {
+        for (i, key) in std::mem::take(&mut self.key).into_iter().enumerate() {
+            let input = std::mem::take(&mut self.input[i]);
+            self.input[i] = Value::list([key.clone(), input]);
+            if self.outcome[i] == Outcome::Ok {
+                let output = std::mem::take(&mut self.output[i]);
+                self.output[i] = Value::list([key, output]);
+            }
+        }
+    }
 }

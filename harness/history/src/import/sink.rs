@@ -179,15 +179,7 @@ impl Sink {
         let line = || window.line(at);
         if event.kind != EventKind::Invoke {
             // Only an answer is read; what a failure repeats does not matter.
-            if self.judge.split() && event.kind == EventKind::Ok {
-                return Err(ImportError::Syntax {
-                    line: line(),
-                    column: 1,
-                    expected: "a [key value] tuple as value".to_owned(),
-                    found: format!("`{}`", event.value),
-                });
-            }
-            return Ok(());
+            return if event.kind == EventKind::Ok { self.plain_answer(&event.value, line) } else { Ok(()) };
         }
         if matches!(self.judge.known, Known::Plain { line: None }) {
             return Ok(());
@@ -199,6 +191,30 @@ impl Sink {
             (event.key, event.value) = pair.unwrap_or_default();
         }
         Ok(())
+    }
+
+    /// An answer that is no tuple. Answers to tuples are tuples, so where they were only inferred the inference
+    /// was wrong, and is undone.
+    fn plain_answer(&mut self, answer: &Value, line: impl Fn() -> u64) -> Result<(), ImportError> {
+        match self.judge.known {
+            Known::Tuples { line: None } => Err(ImportError::Syntax {
+                line: line(),
+                column: 1,
+                expected: "a [key value] tuple as value".to_owned(),
+                found: crate::import::window::excerpt(answer.to_string().as_bytes()),
+            }),
+            Known::Tuples { line: Some(first) } => {
+                self.builder.history_mut().join_tuples();
+                self.judge.known = Known::Plain { line: None };
+                self.warnings.push(format!(
+                    "line {first} looks like a [key value] tuple, but the answer on line {} is none: \
+                     values are taken as they stand",
+                    line()
+                ));
+                Ok(())
+            }
+            Known::Unknown { .. } | Known::Plain { .. } => Ok(()),
+        }
     }
 
     /// Values that came before it was clear that they are tuples.

@@ -86,3 +86,18 @@ fn tuples_are_keys_when_a_read_shows_it() {
     let yes = Options { keyed: Keyed::Yes, ..Options::default() };
     assert_eq!(show(&read(pairs.as_bytes(), &yes).unwrap().history), "0 7: write 1 -> Ok 1 [0 1]\n");
 }
+
+#[test]
+fn an_answer_without_a_key_shows_that_there_are_none() {
+    let edn = "[{:type :invoke :process 0 :f :add :value [0 7]} {:type :ok :process 0 :f :add :value [0 7]}
+        {:type :invoke :process 0 :f :read :value [0 nil]}
+        {:type :ok :process 0 :f :read :value [0 1 2]}]";
+    let imported = import(edn).unwrap();
+    let plain = "0 add [0,7] -> Ok [0,7] [0 1]\n0 read [0,null] -> Ok [0,1,2] [2 3]\n";
+    assert_eq!(show(&imported.history), plain);
+    assert!(
+        imported.warnings[0].contains("line 2 looks like a [key value] tuple"),
+        "{:?}",
+        imported.warnings
+    );
+}

@@ -116,6 +116,9 @@ pub struct History {
     pub notes: Vec<Note>,
     /// In imported EDN an ok read of nil may carry no information (Knossos' convention).
     pub nil_reads_may_be_unknown: bool,
+    /// The operation that writes the initial values, if the history has one: it comes before all others in
+    /// every order.
+    pub initial_operation: Option<u32>,
 }
 
 /// One operation, borrowed from its history.

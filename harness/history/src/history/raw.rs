@@ -98,7 +98,7 @@ impl Open {
 impl Builder {
     /// The number of a function's name, for [`RawEvent::f`].
     pub fn function_id(&mut self, name: &str) -> u16 {
-        self.history.function(name).unwrap_or_else(|| self.history.add_function(name.into()))
+        self.history.function_id(name)
     }
 
     /// Adds an event at once, in the order given, whatever the builder's order is.
@@ -188,6 +188,39 @@ impl Builder {
 }
 
 impl History {
+    /// The number of a function's name, which is added if it is new.
+    pub(crate) fn function_id(&mut self, name: &str) -> u16 {
+        self.function(name).unwrap_or_else(|| self.add_function(name.into()))
+    }
+
+    pub(crate) fn set_process(&mut self, index: usize, process: ProcessId) {
+        self.process[index] = process;
+    }
+
+    /// Sets the argument of an operation, and its answer if it is `ok`, to one value.
+    pub(crate) fn set_values(&mut self, index: u32, value: Value) {
+        let i = index as usize;
+        if self.outcome[i] == Outcome::Ok {
+            self.output[i] = value.clone();
+        }
+        self.input[i] = value;
+    }
+
+    /// Ranks for operations of which no time is known: each is invoked before any is completed, except that
+    /// `initial`, which has to be operation 0, is completed before all others.
+    pub(crate) fn order_nothing(&mut self, initial: Option<u32>) {
+        let n = self.len() as u32;
+        let first = u32::from(initial.is_some());
+        for i in 0..n {
+            let (invoked, completed) = if i < first { (0, 1) } else { (i + first, n + i) };
+            self.invoked[i as usize] = invoked;
+            self.completed[i as usize] = completed;
+            self.start[i as usize] = u64::from(invoked);
+            self.end[i as usize] = u64::from(completed);
+        }
+        self.initial_operation = initial;
+    }
+
     /// Adds a row to every column. Ranks are left for the caller to set.
     pub(crate) fn append(&mut self, op: RawOperation) {
         if !op.key.is_nil() && self.key.is_empty() {

@@ -21,7 +21,7 @@ pub(super) fn read(window: &mut Window<'_>, mut sink: Sink) -> Result<(History, 
                 window.fill()?;
                 continue;
             }
-            Err(Stop::More) if window.bytes[window.at..].iter().all(u8::is_ascii_whitespace) && !list => {
+            Err(Stop::More) if window.rest_is_blank() && !list => {
                 break;
             }
             Err(stop) => return Err(window.error(stop)),
@@ -41,7 +41,7 @@ pub(super) fn read(window: &mut Window<'_>, mut sink: Sink) -> Result<(History, 
 }
 
 /// The next object; `None` for what stands between objects: the brackets and commas of a list.
-fn next<'a>(json: &mut Json<'a>, list: &mut bool) -> Result<Option<Object<'a>>, Stop> {
+pub(super) fn next<'a>(json: &mut Json<'a>, list: &mut bool) -> Result<Option<Object<'a>>, Stop> {
     match json.peek()? {
         b'[' if !*list => *list = true,
         b',' if *list => {}
@@ -59,7 +59,6 @@ fn event(o: Object<'_>, sink: &mut Sink) -> Result<Option<Found>, Stop> {
         Some("ok") => EventKind::Ok,
         Some("fail") => EventKind::Fail,
         Some("info") => EventKind::Info,
-        Some(other) if LOG_ONLY.contains(&other) => return Ok(None),
         _ => return Stop::bad(at, "an event with a `type` of invoke, ok, fail or info"),
     };
     let value = o.value.unwrap_or(Value::Nil);

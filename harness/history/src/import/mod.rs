@@ -7,9 +7,13 @@
 mod detect;
 mod edn;
 mod error;
+mod jepsen_log;
 mod jsonl;
 mod keyed;
+mod lines;
 mod sink;
+mod spans;
+mod transactions;
 mod window;
 
 #[cfg(test)]

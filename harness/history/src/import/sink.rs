@@ -102,6 +102,12 @@ impl Sink {
         let time = self.time(time);
         let mut event = RawEvent { kind, process, time, intended: time, f, key: Value::Nil, value, meta };
         match key {
+            Key::None if self.judge.split() && event.value.as_pair().is_some() => {
+                let (key, value) =
+                    event.value.as_pair().map(|(k, v)| (k.clone(), v.clone())).unwrap_or_default();
+                event.value = value;
+                self.accept_tuple(key, &mut event, || window.line(at))?;
+            }
             Key::None => self.look_for_tuple(&mut event, at, window)?,
             Key::Tuple(key) => self.accept_tuple(key, &mut event, || window.line(at))?,
             Key::Named(key) => {

@@ -50,6 +50,33 @@ impl<'r> Window<'r> {
         Ok(())
     }
 
+    /// Where the line at `at` ends: the place of its line feed. `None` at the end of the stream.
+    pub fn line_end(&mut self) -> Result<Option<usize>, ImportError> {
+        let mut searched = 0;
+        loop {
+            let rest = &self.bytes[self.at..];
+            if let Some(length) = rest[searched..].iter().position(|&b| b == b'\n') {
+                return Ok(Some(self.at + searched + length));
+            }
+            if self.ended {
+                return Ok(None);
+            }
+            searched = rest.len();
+            self.fill()?;
+        }
+    }
+
+    /// Whether what is left of the stream is one line without a line feed of its own, or nothing.
+    pub fn rest_is_one_line(&self) -> bool {
+        let rest = self.bytes[self.at..].trim_ascii_start();
+        self.ended && count_lines(rest) <= 1
+    }
+
+    /// Whether only white space is left.
+    pub fn rest_is_blank(&self) -> bool {
+        self.bytes[self.at..].iter().all(u8::is_ascii_whitespace)
+    }
+
     /// The line, from 1, of a place in the window.
     pub fn line(&self, at: usize) -> u64 {
         self.lines + count_lines(&self.bytes[..at]) + 1

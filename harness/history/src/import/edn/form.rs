@@ -9,7 +9,7 @@ use crate::scan::{Cursor, MAX_DEPTH, Stop, text};
 
 /// What outlives a record: buffers and values that come again and again.
 #[derive(Debug, Default)]
-pub(super) struct Scratch {
+pub(in crate::import) struct Scratch {
     /// Numbers that had to be kept as text.
     pub inexact: u64,
     // Items of the lists that are being read, innermost last.
@@ -76,7 +76,7 @@ fn is_delimiter(byte: u8) -> bool {
 
 /// A reader over a window of EDN.
 #[derive(Debug)]
-pub(super) struct Forms<'a, 's> {
+pub(in crate::import) struct Forms<'a, 's> {
     pub cursor: Cursor<'a>,
     pub scratch: &'s mut Scratch,
     depth: u32,

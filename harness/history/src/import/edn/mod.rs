@@ -8,7 +8,7 @@ use super::sink::Sink;
 use super::window::Window;
 use crate::History;
 use crate::scan::Stop;
-use form::{Forms, Scratch};
+pub(super) use form::{Forms, Scratch};
 
 pub(super) fn read(window: &mut Window<'_>, mut sink: Sink) -> Result<(History, Vec<String>), ImportError> {
     let mut scratch = Scratch::default();

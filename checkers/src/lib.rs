@@ -9,6 +9,7 @@ mod budget;
 mod check;
 pub mod linear;
 pub mod models;
+pub mod run;
 mod verdict;
 
 pub use budget::{Budget, Exhausted};

@@ -11,6 +11,11 @@
 mod entry;
 mod event;
 mod history;
+mod json;
+mod lines;
+mod object;
+pub mod runlog;
+mod scan;
 mod value;
 
 pub use entry::{

@@ -119,14 +119,14 @@ impl Value {
         }
     }
 
-    fn as_map_key(&self) -> String {
+    pub(crate) fn as_map_key(&self) -> String {
         match self {
             Value::Str(s) => s.as_str().to_owned(),
             other => other.to_string(),
         }
     }
 
-    fn from_map_key(text: &str) -> Self {
+    pub(crate) fn from_map_key(text: &str) -> Self {
         match text.parse::<i64>() {
             Ok(i) if i.to_string() == text => Value::Int(i),
             _ => Value::str(text),
@@ -134,7 +134,7 @@ impl Value {
     }
 }
 
-fn write_int(i: i64, out: &mut Vec<u8>) {
+pub(crate) fn write_int(i: i64, out: &mut Vec<u8>) {
     let mut digits = [0u8; 20];
     let mut at = digits.len();
     let mut rest = i.unsigned_abs();
@@ -152,17 +152,21 @@ fn write_int(i: i64, out: &mut Vec<u8>) {
     out.extend_from_slice(&digits[at..]);
 }
 
-fn write_json_str(s: &str, out: &mut Vec<u8>) {
+pub(crate) fn write_json_str(s: &str, out: &mut Vec<u8>) {
     out.push(b'"');
-    for &byte in s.as_bytes() {
-        match byte {
+    let mut rest = s.as_bytes();
+    // Whole runs at a time: nearly every text has nothing to escape.
+    while let Some(at) = rest.iter().position(|&b| b < 0x20 || b == b'"' || b == b'\\' || b == 0x7f) {
+        out.extend_from_slice(&rest[..at]);
+        match rest[at] {
             b'"' => out.extend_from_slice(b"\\\""),
             b'\\' => out.extend_from_slice(b"\\\\"),
             b'\n' => out.extend_from_slice(b"\\n"),
-            0..=0x1f | 0x7f => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
-            _ => out.push(byte),
+            other => out.extend_from_slice(format!("\\u{other:04x}").as_bytes()),
         }
+        rest = &rest[at + 1..];
     }
+    out.extend_from_slice(rest);
     out.push(b'"');
 }
 

@@ -1,0 +1,91 @@
+//! The museum: classic mistakes that `--bug NAME` switches on, one at a time.
+//!
+//! Each is a branch of a line or so at the place where people make it; the correct code is the other
+//! branch. This table is the only list of them.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// One classic mistake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bug {
+    StaleRead,
+    FollowerReadsAsLinearizable,
+    VoteTwice,
+    TermNotPersisted,
+    NoFsync,
+    AckBeforeCommit,
+    CommitOldTerm,
+    LogNotTruncated,
+    WalTailAccepted,
+}
+
+/// Every bug with its name and what it does.
+pub const BUGS: &[(Bug, &str, &str)] = &[
+    (
+        Bug::StaleRead,
+        "stale-read",
+        "a leader answers linearizable reads from its own state without confirming that it still leads",
+    ),
+    (
+        Bug::FollowerReadsAsLinearizable,
+        "follower-reads-as-linearizable",
+        "every node answers linearizable reads from its own state, however old",
+    ),
+    (
+        Bug::VoteTwice,
+        "vote-twice",
+        "votes are not written to disk: a restarted node may vote again in the same term",
+    ),
+    (Bug::TermNotPersisted, "term-not-persisted", "a term learned from others is not written to disk"),
+    (Bug::NoFsync, "no-fsync", "the log is written but never flushed to the disk"),
+    (
+        Bug::AckBeforeCommit,
+        "ack-before-commit",
+        "a leader counts its own copy of an entry before that copy is on disk",
+    ),
+    (
+        Bug::CommitOldTerm,
+        "commit-old-term",
+        "a leader commits entries of earlier terms by counting copies (Figure 8 of the paper)",
+    ),
+    (
+        Bug::LogNotTruncated,
+        "log-not-truncated",
+        "a follower keeps its own entries where they conflict with the leader's",
+    ),
+    (
+        Bug::WalTailAccepted,
+        "wal-tail-accepted",
+        "a torn record at the end of the log is read as far as it can be, its checksum ignored",
+    ),
+];
+
+impl Bug {
+    /// The name on the command line.
+    pub fn name(self) -> &'static str {
+        BUGS.iter().find(|(bug, ..)| *bug == self).map_or("?", |(_, name, _)| name)
+    }
+}
+
+impl fmt::Display for Bug {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// No bug has this name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown bug {0:?}; `squall raftkv bugs` lists them")]
+pub struct UnknownBug(pub String);
+
+impl FromStr for Bug {
+    type Err = UnknownBug;
+
+    fn from_str(s: &str) -> Result<Bug, UnknownBug> {
+        BUGS.iter()
+            .find(|(_, name, _)| *name == s)
+            .map(|(bug, ..)| *bug)
+            .ok_or_else(|| UnknownBug(s.to_owned()))
+    }
+}

@@ -6,6 +6,7 @@
 
 mod budget;
 mod check;
+pub mod txn;
 mod verdict;
 
 pub use budget::{Budget, Exhausted};

@@ -10,6 +10,7 @@ mod check;
 pub mod linear;
 pub mod models;
 pub mod run;
+pub mod txn;
 mod verdict;
 
 pub use budget::{Budget, Exhausted};

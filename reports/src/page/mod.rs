@@ -24,7 +24,13 @@ use crate::{Facts, RunResult};
 use run::Run;
 
 const STYLE: &str = include_str!("style.css");
-const SCRIPT: &str = include_str!("script.js");
+const SCRIPT: &str = concat!(
+    "(() => {",
+    include_str!("script/data.js"),
+    include_str!("script/timeline.js"),
+    include_str!("script/table.js"),
+    "})();"
+);
 
 /// Writes the page. `result` is the fold of the same history and verdicts.
 pub fn report(history: &History, verdicts: &[Verdict], result: &RunResult, facts: &Facts) -> String {
@@ -52,6 +58,7 @@ pub fn report(history: &History, verdicts: &[Verdict], result: &RunResult, facts
                     @if run.result.valid != Valid::Yes { a href="#why" { "Why" } }
                     @if !run.windows.is_empty() { a href="#faults" { "Faults" } }
                     a href="#time" { "Over time" }
+                    a href="#timeline-section" { "Timeline" }
                     a href="#operations" { "Operations" }
                     a href="#checks" { "Checks" }
                     a href="#reproduce" { "Reproduce" }
@@ -60,6 +67,7 @@ pub fn report(history: &History, verdicts: &[Verdict], result: &RunResult, facts
                     (anomalies::section(&run))
                     (faults::section(&run))
                     (figures::section(&run))
+                    (operations::timeline(&run))
                     (operations::section(&run))
                     (checks::section(&run))
                     (top::reproduce(&run))

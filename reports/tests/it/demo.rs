@@ -347,7 +347,7 @@ pub fn stale(seed: u64, size: Size) -> (History, Anomaly) {
     );
     let anomaly = Anomaly {
         kind: "nonlinearizable".into(),
-        signature: "linearizable:nonlinearizable:register:raftkv:stale-read".into(),
+        signature: "linearizable/nonlinearizable/register/read".into(),
         explanation,
         operations: vec![o.index, n.index, r.index],
         details: Default::default(),

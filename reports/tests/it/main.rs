@@ -3,5 +3,7 @@
 // Helpers of tests are tests, too.
 #![allow(clippy::unwrap_used)]
 
+mod browser;
 mod demo;
+mod hostile;
 mod page;

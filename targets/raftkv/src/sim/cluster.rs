@@ -70,6 +70,8 @@ pub struct Cluster {
     pub invariants: Invariants,
     /// What happened since it was last taken, with the node that it happened to.
     pub happenings: Vec<(NodeId, Happening)>,
+    /// Entries in one message, in bytes; for nodes started from now on.
+    pub max_append_bytes: usize,
     membership: Membership,
     seed: u64,
     bug: Option<Bug>,
@@ -85,6 +87,7 @@ impl Cluster {
             now: 0,
             invariants: Invariants::default(),
             happenings: Vec::new(),
+            max_append_bytes: 512 * 1024,
             membership,
             seed,
             bug,
@@ -107,7 +110,11 @@ impl Cluster {
         }
         let name = id.as_str().bytes().fold(0u64, |h, b| h.wrapping_mul(31).wrapping_add(u64::from(b)));
         let seed = self.seed ^ name.rotate_left(20) ^ node.lives.rotate_left(40);
-        let config = CoreConfig { bug: self.bug, ..CoreConfig::new(id, seed) };
+        let config = CoreConfig {
+            bug: self.bug,
+            max_append_bytes: self.max_append_bytes,
+            ..CoreConfig::new(id, seed)
+        };
         node.core = Some(Core::new(config, Restored { hard_state: node.disk.hard_state, log }, self.now));
         node.store = Store::default();
     }

@@ -1,9 +1,10 @@
 //! Real server processes on loopback: this test binary starts itself as servers.
 
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -24,10 +25,14 @@ struct Cluster {
     nodes: Vec<Option<Child>>,
 }
 
-/// Ports that were free a moment ago.
-fn free_addrs(count: usize) -> Vec<String> {
-    let listeners: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    listeners.iter().map(|l| l.local_addr().unwrap().to_string()).collect()
+/// A loopback address for each node, of this process and this call alone. Fixed ports below the ephemeral
+/// range: there a client's connection could take a node's port, or even meet itself.
+fn hosts(count: usize) -> Vec<String> {
+    static CLUSTERS: AtomicU32 = AtomicU32::new(0);
+    let (pid, cluster) = (std::process::id(), CLUSTERS.fetch_add(1, Ordering::Relaxed));
+    assert!(cluster < 25 && count <= 9);
+    let (a, b) = (1 + pid / 250 % 250, pid % 250);
+    (1..=count as u32).map(|node| format!("127.{a}.{b}.{}", cluster * 10 + node)).collect()
 }
 
 fn spawn(args: &[String], log: &Path) -> Child {
@@ -43,12 +48,13 @@ fn spawn(args: &[String], log: &Path) -> Child {
 
 impl Cluster {
     fn start(count: usize) -> Cluster {
-        let addrs = free_addrs(2 * count);
-        let peers: Vec<_> = (0..count).map(|i| format!("n{}={}", i + 1, addrs[i])).collect();
+        let hosts = hosts(count);
+        let peers: Vec<_> =
+            hosts.iter().enumerate().map(|(i, host)| format!("n{}={host}:7001", i + 1)).collect();
         let mut cluster = Cluster {
             dir: tempfile::tempdir().unwrap(),
             peers: peers.join(","),
-            clients: addrs[count..].to_vec(),
+            clients: hosts.iter().map(|host| format!("{host}:7000")).collect(),
             nodes: (0..count).map(|_| None).collect(),
         };
         for node in 0..count {

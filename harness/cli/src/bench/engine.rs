@@ -61,7 +61,11 @@ impl Client for NoopClient {
 
 #[async_trait]
 impl ClientNet for NoNet {
-    async fn connect(&self, _slot: usize, to: std::net::SocketAddr) -> std::io::Result<tokio::net::TcpStream> {
+    async fn connect(
+        &self,
+        _slot: usize,
+        to: std::net::SocketAddr,
+    ) -> std::io::Result<tokio::net::TcpStream> {
         Err(std::io::Error::new(std::io::ErrorKind::Unsupported, format!("{to} is not there")))
     }
 }

@@ -66,7 +66,8 @@ impl Meter {
         let mut line = format!("{:5.1} s  {:9}", begun.elapsed().as_secs_f64(), watched.phase);
         if let Some(recorder) = &watched.recorder {
             let tally = recorder.tally();
-            let (ok, fail, info) = (tally.ok.load(Relaxed), tally.fail.load(Relaxed), tally.info.load(Relaxed));
+            let (ok, fail, info) =
+                (tally.ok.load(Relaxed), tally.fail.load(Relaxed), tally.info.load(Relaxed));
             let completed = ok + fail + info;
             let now = Instant::now();
             let since = self.at.map_or(1.0, |at| now.duration_since(at).as_secs_f64().max(1e-3));

@@ -11,7 +11,12 @@ use super::palette::{FAIL, INFO, OK, QUANTILES};
 use crate::text::duration;
 
 fn axis() -> Axis<'static> {
-    Axis { label: &|v| duration((v * 1e9).round() as u64) }
+    Axis { label: &tick }
+}
+
+/// A power of ten of a second, without the digits that only a measurement has.
+fn tick(s: f64) -> String {
+    duration((s * 1e9).round() as u64).replace(".00", "").replace(".0", "")
 }
 
 /// The decades that hold all latencies, in seconds.

@@ -8,15 +8,10 @@ use squall_history::{History, Outcome};
 
 use super::canvas::{Axis, Bands, Canvas, Line};
 use super::palette::{FAIL, INFO, OK, QUANTILES};
-use crate::text::duration;
+use crate::text::round_seconds;
 
 fn axis() -> Axis<'static> {
-    Axis { label: &tick }
-}
-
-/// A power of ten of a second, without the digits that only a measurement has.
-fn tick(s: f64) -> String {
-    duration((s * 1e9).round() as u64).replace(".00", "").replace(".0", "")
+    Axis { label: &round_seconds }
 }
 
 /// The decades that hold all latencies, in seconds.

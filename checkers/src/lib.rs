@@ -5,6 +5,7 @@
 //! brute-force twin in its tests.
 
 mod budget;
+pub mod causal;
 mod check;
 pub mod txn;
 mod verdict;

@@ -6,7 +6,7 @@
 
 pub mod append;
 #[cfg(test)]
-mod brute;
+pub(crate) mod brute;
 pub mod cycles;
 pub mod explain;
 pub mod findings;

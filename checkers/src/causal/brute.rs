@@ -128,3 +128,91 @@ pub fn memory(all: &[&Plain<'_>]) -> bool {
 pub fn pram(all: &[&Plain<'_>]) -> bool {
     per_process(all, &|a, b, _| precedes(&all[a].txn, &all[b].txn, Follow::Process))
 }
+
+/// Reads of a transaction with the position of their writer, where that is another one; `None` within if the
+/// initial value was read. `None` if some read is of a value that nobody finally wrote, or of an own one
+/// wrongly.
+fn reads_from(all: &[&Plain<'_>]) -> Option<Vec<Vec<(Value, Option<usize>)>>> {
+    let mut found = Vec::new();
+    for (i, t) in all.iter().enumerate() {
+        let (mut own, mut reads) = (State::new(), Vec::new());
+        for m in &t.micros {
+            match m {
+                Micro::Write(k, v) => {
+                    own.insert((*k).clone(), (*v).clone());
+                }
+                Micro::Read(k, v) if t.txn.outcome == Outcome::Ok => match own.get(*k) {
+                    Some(mine) if mine == *v => {}
+                    Some(_) => return None,
+                    None if v.is_nil() => reads.push(((*k).clone(), None)),
+                    None => {
+                        let writer = (0..all.len()).find(|&w| w != i && last_write(all[w], k) == Some(v))?;
+                        reads.push(((*k).clone(), Some(writer)));
+                    }
+                },
+                Micro::Read(..) | Micro::Append(..) => {}
+            }
+        }
+        found.push(reads);
+    }
+    Some(found)
+}
+
+fn last_write<'a>(t: &Plain<'a>, key: &Value) -> Option<&'a Value> {
+    t.micros.iter().rev().find_map(|m| match m {
+        Micro::Write(k, v) if *k == key => Some(*v),
+        Micro::Write(..) | Micro::Read(..) | Micro::Append(..) => None,
+    })
+}
+
+/// Which transactions an axiom takes as seen by a read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sees {
+    EarlierReads,
+    AllReads,
+    AllReadsAndSession,
+}
+
+/// Some order of commits that keeps reads-from (and session order) fulfils the axiom.
+pub fn axiom(all: &[&Plain<'_>], sees: Sees, sessions: bool) -> bool {
+    let Some(reads) = reads_from(all) else { return false };
+    let wr = |a: usize, b: usize| reads[b].iter().any(|(_, w)| *w == Some(a));
+    let so = |a: usize, b: usize| precedes(&all[a].txn, &all[b].txn, Follow::Process);
+    let everyone: Vec<usize> = (0..all.len()).collect();
+    any_order(&everyone, &|a, b| wr(a, b) || (sessions && so(a, b)), &mut |order| {
+        let at = |t: usize| order.iter().position(|&x| x == t);
+        (0..all.len()).all(|t| {
+            reads[t].iter().enumerate().all(|(i, (key, from))| {
+                (0..all.len()).filter(|&w| Some(w) != *from && last_write(all[w], key).is_some()).all(|w| {
+                    let seen = match sees {
+                        Sees::EarlierReads => reads[t][..i].iter().any(|(_, r)| *r == Some(w)),
+                        Sees::AllReads => wr(w, t),
+                        Sees::AllReadsAndSession => wr(w, t) || so(w, t),
+                    };
+                    !seen || from.is_some_and(|f| at(w) < at(f))
+                })
+            })
+        })
+    })
+}
+
+/// Adya's PL-2: committed, final values only, and no circle of reads.
+pub fn read_committed(all: &[&Plain<'_>]) -> bool {
+    let mut without: Vec<Plain<'_>> = all.iter().map(|&t| t.clone()).collect();
+    // Reads after own writes do not matter here.
+    for t in &mut without {
+        let mut own: Vec<&Value> = Vec::new();
+        t.micros.retain(|m| match m {
+            Micro::Write(k, _) => {
+                own.push(k);
+                true
+            }
+            Micro::Read(k, _) => !own.contains(k),
+            Micro::Append(..) => true,
+        });
+    }
+    let refs: Vec<&Plain<'_>> = without.iter().collect();
+    let Some(reads) = reads_from(&refs) else { return false };
+    let everyone: Vec<usize> = (0..all.len()).collect();
+    any_order(&everyone, &|a, b| reads[b].iter().any(|(_, w)| *w == Some(a)), &mut |_| true)
+}

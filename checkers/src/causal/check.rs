@@ -5,16 +5,18 @@ use squall_history::{History, Value};
 
 use super::columns::{INITIAL, Plain, plain};
 use super::convergence::{Conflict, Conflicts, agrees, conflicts};
+use super::isolation::{self, Axiom};
 use super::memory::{self, Start, Violation, Why};
 use super::order::{Writers, is_serial, linear};
 use crate::txn::cycles::analyze::{Input, Report, analyze};
+use crate::txn::cycles::cycle::Cycle;
 use crate::txn::explain::{Step, cycle_anomaly};
 use crate::txn::graph::{Edges, Kind};
 use crate::txn::models::Model;
 use crate::{Anomaly, Budget, Check, Exhausted, Valid, Verdict};
 
-/// Judges reads and writes, single or in transactions, by a causal model: `weak-causal`, `causal`,
-/// `causal-memory` or `pram`.
+/// Judges reads and writes, single or in transactions, by a model that is decided without search:
+/// `read-committed`, `read-atomic`, their strong-session forms, `weak-causal`, `causal`, `causal-memory`, `pram`.
 #[derive(Clone, Debug)]
 pub struct Causal {
     /// What the history is judged by.
@@ -94,6 +96,60 @@ impl Prepared {
         Ok(anomalies)
     }
 
+    /// Read committed and read atomic. The forms with session order are `strong-session-read-committed` and
+    /// `strong-session-read-atomic`; plain read committed (Adya) only asks that nobody reads what was aborted,
+    /// intermediate or circular.
+    pub fn isolation(&self, check: &str, axiom: Option<Axiom>, sessions: bool, budget: &Budget) -> Found {
+        let mut anomalies = self.bad_reads(check);
+        if axiom.is_none() {
+            // A read that forgets an own write is wrong, but it is not Adya's G1.
+            anomalies.retain(|a| a.kind != "internal");
+        }
+        if self.serial {
+            return Ok(anomalies);
+        }
+        let agreed =
+            self.order.as_deref().is_some_and(|o| axiom.is_none_or(|a| isolation::agrees(&self.plain, a, o)));
+        if agreed {
+            return Ok(anomalies);
+        }
+        let mut demanded = Vec::new();
+        if let Some(axiom) = axiom {
+            isolation::demands(&self.plain, axiom, |c| demanded.push(c));
+        }
+        demanded.sort_unstable();
+        demanded.dedup_by_key(|c| (c.before, c.after));
+        let (initial, edges): (Vec<Conflict>, Vec<Conflict>) =
+            demanded.iter().partition(|c| c.after == INITIAL);
+        let names = match (axiom, sessions) {
+            (None | Some(Axiom::ReadCommitted), _) => ("G1c", "G1c-process", "non-monotonic-read"),
+            (Some(_), false) => ("G1c", "G1c-process", "fractured-read"),
+            (Some(_), true) => ("G1c", "G1c-process", "fractured-read-process"),
+        };
+        anomalies.extend(initial.iter().take(8).map(|c| self.initial_anomaly(check, names.2, c)));
+        let report = self.cycles(&edges, budget);
+        let mut best: Vec<(&'static str, &Cycle)> = Vec::new();
+        for named in report.named.values() {
+            let cycle = &named.cycle;
+            let ordered = cycle.kinds.contains(&Kind::Process);
+            let name = match (cycle.kinds.contains(&Kind::Rw), ordered) {
+                (true, _) => names.2,
+                (false, false) => names.0,
+                (false, true) => names.1,
+            };
+            if !ordered || sessions {
+                keep_shortest(&mut best, name, cycle);
+            }
+        }
+        anomalies.extend(best.iter().map(|(name, cycle)| {
+            cycle_anomaly(check, name, cycle, &self.plain.txns, |a, b, kind| self.step(&edges, a, b, kind))
+        }));
+        if report.undecided && anomalies.is_empty() {
+            return Err(Exhausted::Time);
+        }
+        Ok(anomalies)
+    }
+
     /// Causal memory or PRAM.
     pub fn per_session(&self, check: &str, start: Start, budget: &Budget) -> Found {
         let mut anomalies = self.bad_reads(check);
@@ -147,7 +203,7 @@ impl Prepared {
         found: &[Conflict],
         converging: bool,
     ) -> Vec<Anomaly> {
-        let mut best: Vec<(&str, &crate::txn::cycles::cycle::Cycle)> = Vec::new();
+        let mut best: Vec<(&'static str, &Cycle)> = Vec::new();
         for named in report.named.values() {
             let conflicts = named.cycle.kinds.iter().filter(|&&k| k == Kind::Rw).count();
             let name = match conflicts {
@@ -155,11 +211,7 @@ impl Prepared {
                 1 => "WriteCORead",
                 _ => "CyclicCF",
             };
-            match best.iter_mut().find(|(n, _)| *n == name) {
-                Some(have) if have.1.len() > named.cycle.len() => have.1 = &named.cycle,
-                Some(_) => {}
-                None => best.push((name, &named.cycle)),
-            }
+            keep_shortest(&mut best, name, &named.cycle);
         }
         best.retain(|(name, _)| converging || *name != "CyclicCF");
         best.sort_unstable_by_key(|(name, _)| *name);
@@ -310,6 +362,14 @@ impl Prepared {
     }
 }
 
+fn keep_shortest<'a>(best: &mut Vec<(&'static str, &'a Cycle)>, name: &'static str, cycle: &'a Cycle) {
+    match best.iter_mut().find(|(n, _)| *n == name) {
+        Some(have) if have.1.len() > cycle.len() => have.1 = cycle,
+        Some(_) => {}
+        None => best.push((name, cycle)),
+    }
+}
+
 fn key_details(entries: &[(&str, &Value)]) -> Map<String, serde_json::Value> {
     entries.iter().map(|&(name, value)| (name.to_owned(), json!(value))).collect()
 }
@@ -322,6 +382,14 @@ impl Check for Causal {
     fn check(&self, history: &History, budget: &Budget) -> Verdict {
         let prepared = prepare(history, &self.initial);
         let found = match self.model.name {
+            "read-committed" => prepared.isolation("causal", None, false, budget),
+            "read-atomic" => prepared.isolation("causal", Some(Axiom::ReadAtomic), false, budget),
+            "strong-session-read-committed" => {
+                prepared.isolation("causal", Some(Axiom::ReadCommitted), true, budget)
+            }
+            "strong-session-read-atomic" => {
+                prepared.isolation("causal", Some(Axiom::SessionReadAtomic), true, budget)
+            }
             "weak-causal" => prepared.causal("causal", false, budget),
             "causal" => prepared.causal("causal", true, budget),
             "causal-memory" => prepared.per_session("causal", Start::CausalMemory, budget),

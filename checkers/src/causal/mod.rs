@@ -10,5 +10,6 @@ pub mod check;
 pub mod clocks;
 pub mod columns;
 pub mod convergence;
+pub mod isolation;
 pub mod memory;
 pub mod order;

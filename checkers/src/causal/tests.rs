@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use squall_history::EventKind::{Invoke, Ok};
 
 use super::*;
-use crate::causal::brute;
+use crate::causal::brute::{self, Sees};
 use crate::txn::brute::{Follow, Plain as Txn, choices, plain as definitions, serializable};
 use crate::txn::r#gen::{Recorder, registers, wild};
 use crate::txn::models::model;
@@ -15,12 +15,16 @@ fn verdict(h: &History, name: &str) -> Verdict {
 
 fn compare(h: &History, met: &mut BTreeMap<(&'static str, bool), u32>, what: &str) {
     let all = definitions(h);
-    if all.len() > 5 || !all.iter().any(|t| t.txn.committed()) {
+    if all.len() > 6 || !all.iter().any(|t| t.txn.committed()) {
         return;
     }
     let some = |holds: &dyn Fn(&[&Txn<'_>]) -> bool| choices(&all).any(|chosen| holds(&chosen));
     let sequential = serializable(&all, Follow::Process);
     let truths = [
+        ("read-committed", some(&brute::read_committed)),
+        ("read-atomic", some(&|t| brute::axiom(t, Sees::AllReads, false))),
+        ("strong-session-read-committed", some(&|t| brute::axiom(t, Sees::EarlierReads, true))),
+        ("strong-session-read-atomic", some(&|t| brute::axiom(t, Sees::AllReadsAndSession, true))),
         ("weak-causal", some(&brute::weak_causal)),
         ("causal", some(&brute::convergent)),
         ("causal-memory", some(&brute::memory)),
@@ -33,19 +37,20 @@ fn compare(h: &History, met: &mut BTreeMap<(&'static str, bool), u32>, what: &st
         let ops: Vec<_> = h.ops().collect();
         assert_eq!(says.valid == Valid::Yes, truth, "{what}: {name}\n{ops:#?}\n{says:#?}");
     }
-    assert!(!truths[1].1 || truths[0].1, "convergence implies weak causality");
-    assert!(!truths[2].1 || (truths[0].1 && truths[3].1), "causal memory implies weak causality and PRAM");
+    for (i, j) in [(1, 0), (2, 0), (3, 1), (3, 2), (5, 3), (5, 4), (6, 4), (6, 7)] {
+        assert!(!truths[i].1 || truths[j].1, "{what}: {} implies {}", truths[i].0, truths[j].0);
+    }
 }
 
 #[test]
 fn definitions_decide_single_operations() {
     let mut random = Random::new(21);
     let mut met = BTreeMap::new();
-    for round in 0..20_000 {
-        let h = registers(&mut random, 5, 3, 2);
+    for round in 0..15_000 {
+        let h = registers(&mut random, 6, 3, 2);
         compare(&h, &mut met, &format!("round {round}"));
     }
-    assert!(met.len() == 8 && met.values().all(|&n| n > 500), "{met:?}");
+    assert!(met.len() == 14 && met.values().all(|&n| n > 300), "{met:?}");
 }
 
 #[test]
@@ -56,7 +61,7 @@ fn definitions_decide_transactions() {
         let h = wild(&mut random, false, 4);
         compare(&h, &mut met, &format!("round {round}"));
     }
-    assert!(met.len() == 8 && met.values().all(|&n| n > 100), "{met:?}");
+    assert!(met.len() == 16 && met.values().all(|&n| n > 100), "{met:?}");
 }
 
 /// Single operations, each by a process, completed at once: `w x 1`, `r x 1`, `r x nil`.

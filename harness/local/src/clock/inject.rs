@@ -34,14 +34,19 @@ pub(super) enum Refused {
     Gone,
 }
 
-fn failed(what: &'static str) -> impl FnOnce(io::Error) -> Refused {
-    move |source| {
-        if source.raw_os_error() == Some(libc::ESRCH) {
-            Refused::Gone
-        } else {
-            Refused::Call { what, source }
+impl Refused {
+    /// Whether it was killed meanwhile, so that there is nobody who could be refused.
+    pub fn is_end(&self) -> bool {
+        match self {
+            Refused::Gone => true,
+            Refused::Call { source, .. } => source.raw_os_error() == Some(libc::ESRCH),
+            Refused::NotNative | Refused::NoVdso | Refused::BadVdso(_) => false,
         }
     }
+}
+
+pub(super) fn failed(what: &'static str) -> impl FnOnce(io::Error) -> Refused {
+    move |source| Refused::Call { what, source }
 }
 
 /// Patches a program that stands at the end of a successful `execve`.
@@ -170,20 +175,28 @@ impl Calls {
         registers.orig_rax = u64::MAX;
         [registers.rdi, registers.rsi, registers.rdx, registers.r10, registers.r8, registers.r9] = arguments;
         self.tracee.set_registers(&registers).map_err(failed(what))?;
-        let mut signal = 0;
         loop {
-            self.tracee.step(signal).map_err(failed(what))?;
-            let (_, stop) = wait().map_err(failed(what))?;
-            signal = match stop {
-                Stop::Gone => return Err(Refused::Gone),
-                // SIGSTOP: passed on, so that the kernel keeps the books of the group's stop; the tracee joins
-                // it when it is let go.
-                Stop::Signal(signal) if signal != libc::SIGTRAP => signal,
-                _ => 0,
-            };
+            self.tracee.step().map_err(failed(what))?;
+            self.wait_for_stop(what)?;
             let now = self.tracee.registers().map_err(failed(what))?;
             if now.rip == self.instruction + 2 {
                 return result_of(now.rax).map_err(failed(what));
+            }
+        }
+    }
+
+    /// Waits until it has stopped at a point where it receives no signal. SIGSTOP cannot be blocked: it is
+    /// passed on, so that the kernel keeps the books of the group's stop; the tracee joins it when let go.
+    fn wait_for_stop(&self, what: &'static str) -> Result<(), Refused> {
+        loop {
+            match wait().map_err(failed(what))?.1 {
+                Stop::Gone => return Err(Refused::Gone),
+                Stop::Signal(signal) if signal != libc::SIGTRAP => {
+                    // Interrupted, it stops again before it executes anything, whatever becomes of the signal.
+                    self.tracee.interrupt().map_err(failed(what))?;
+                    self.tracee.resume(signal).map_err(failed(what))?;
+                }
+                _ => return Ok(()),
             }
         }
     }

@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 
 use libc::pid_t;
 
-use super::inject::{Refused, give_clock};
+use super::inject::{Refused, failed, give_clock};
 use super::page::MappedPage;
 use super::seccomp::{self, Announced};
 use super::tracee::{Stop, Tracee, wait};
@@ -55,15 +55,15 @@ impl Supervisor {
                 return Ok(());
             }
         };
-        match execute(tracee, self.listener.as_fd(), announced, self.page.fd()) {
-            Ok(Outcome::Patched) => {
-                self.page.get().patched.0.fetch_add(1, Ordering::Relaxed);
-                self.report = None;
-            }
+        let mut execution = Execution { tracee, executed: false };
+        match execution.run(self.listener.as_fd(), announced, &self.page) {
+            Ok(Outcome::Patched) => self.report = None,
             Ok(Outcome::NotExecuted | Outcome::Gone) | Err(Refused::Gone) => {}
             Err(refused) => {
-                self.refuse(announced.pid, &refused.to_string());
-                kill(tracee);
+                if !refused.is_end() {
+                    self.refuse(execution.tracee.0, &refused.to_string());
+                }
+                kill(execution.tracee);
             }
         }
         Ok(())
@@ -84,52 +84,58 @@ impl Supervisor {
     }
 }
 
-/// Lets an announced `execve` happen and patches the program that comes of it.
-fn execute(
+/// An announced `execve` on its way.
+struct Execution {
+    /// Who executes. A thread that is not its process's first takes the first one's number when it succeeds.
     tracee: Tracee,
-    listener: BorrowedFd<'_>,
-    announced: Announced,
-    page: BorrowedFd<'_>,
-) -> Result<Outcome, Refused> {
-    let failed = |what: &'static str| {
-        move |source: io::Error| match source.raw_os_error() {
-            Some(libc::ESRCH) => Refused::Gone,
-            _ => Refused::Call { what, source },
-        }
-    };
-    seccomp::answer(listener, announced, None).map_err(failed("letting it execute"))?;
-    // Wherever it is by now: it stops after `execve` has failed, or, if it succeeds, inside of it.
-    tracee.interrupt().map_err(failed("interrupting it"))?;
-    let mut executed = false;
-    loop {
-        let (tracee, stop) = wait().map_err(failed("waiting for it"))?;
-        match stop {
-            Stop::Gone => return Ok(Outcome::Gone),
-            Stop::Exec => {
-                executed = true;
-                tracee.resume_to_syscall(0).map_err(failed("letting it leave execve"))?;
-            }
-            Stop::Syscall if executed => {
-                give_clock(tracee, page)?;
-                tracee.detach().map_err(failed("letting it go"))?;
-                return Ok(Outcome::Patched);
-            }
-            Stop::Interrupted if !executed => {
-                tracee.detach().map_err(failed("letting it go"))?;
-                return Ok(Outcome::NotExecuted);
-            }
-            Stop::Signal(signal) => {
-                resume(tracee, executed, signal).map_err(failed("passing on a signal"))?
-            }
-            Stop::Syscall | Stop::Interrupted | Stop::Other => {
-                resume(tracee, executed, 0).map_err(failed("letting it run on"))?;
+    executed: bool,
+}
+
+impl Execution {
+    /// Lets the `execve` happen and patches the program that comes of it.
+    fn run(
+        &mut self,
+        listener: BorrowedFd<'_>,
+        announced: Announced,
+        page: &MappedPage,
+    ) -> Result<Outcome, Refused> {
+        seccomp::answer(listener, announced, None).map_err(failed("letting it execute"))?;
+        // Wherever it is by now: it stops after `execve` has failed, or, if that succeeds, inside of it. Its
+        // number may have changed already, in which case it will stop without being asked.
+        self.tracee.interrupt().ok();
+        loop {
+            let (tracee, stop) = wait().map_err(failed("waiting for it"))?;
+            self.tracee = tracee;
+            match stop {
+                Stop::Gone => return Ok(Outcome::Gone),
+                Stop::Exec => {
+                    self.executed = true;
+                    self.resume(0)?;
+                }
+                Stop::Syscall if self.executed => {
+                    give_clock(tracee, page.fd())?;
+                    // Counted before it runs: who sees it run, sees it counted.
+                    page.get().patched.0.fetch_add(1, Ordering::Relaxed);
+                    tracee.detach().map_err(failed("letting it go"))?;
+                    return Ok(Outcome::Patched);
+                }
+                Stop::Interrupted if !self.executed => {
+                    tracee.detach().map_err(failed("letting it go"))?;
+                    return Ok(Outcome::NotExecuted);
+                }
+                Stop::Signal(signal) => self.resume(signal)?,
+                Stop::Syscall | Stop::Interrupted | Stop::Other => self.resume(0)?,
             }
         }
     }
-}
 
-fn resume(tracee: Tracee, executed: bool, signal: i32) -> io::Result<()> {
-    if executed { tracee.resume_to_syscall(signal) } else { tracee.resume(signal) }
+    fn resume(&self, signal: i32) -> Result<(), Refused> {
+        let resumed = match self.executed {
+            true => self.tracee.resume_to_syscall(signal),
+            false => self.tracee.resume(signal),
+        };
+        resumed.map_err(failed("letting it run on"))
+    }
 }
 
 /// Kills a tracee and waits until its end has been told to us, which its parent's own waiting depends on.

@@ -53,9 +53,9 @@ impl Tracee {
         self.request(libc::PTRACE_SYSCALL, 0, signal as u64)
     }
 
-    /// Lets it execute one instruction, with this signal if not 0.
-    pub fn step(self, signal: c_int) -> io::Result<()> {
-        self.request(libc::PTRACE_SINGLESTEP, 0, signal as u64)
+    /// Lets it execute one instruction.
+    pub fn step(self) -> io::Result<()> {
+        self.request(libc::PTRACE_SINGLESTEP, 0, 0)
     }
 
     /// Lets it go. If its group is stopped by a signal, it joins the others in their stop.

@@ -294,6 +294,7 @@ fn missing_program() {
 fn supervisor_killed() {
     let clock = jumped(5 * SECOND);
     let mut guest = Guest::start(&clock, &["/bin/sh", "-c", "read line; /bin/true; echo 0 $? 0; read line"]);
+    eventually("a patched program", || clock.patched() == 1);
     let supervisors = supervisors(&clock);
     assert_eq!(supervisors.len(), 1);
     // SAFETY: takes no memory; it was started by this test.
@@ -305,10 +306,16 @@ fn supervisor_killed() {
 
 fn supervisor_ends() {
     let clock = clock();
-    let mut guest = Guest::start(&clock, &["/bin/sh", "-c", &format!("{} guest-read & wait", guest())]);
+    // Two sleepers: the supervisor outlives the first process of the tree, and ends with the last.
+    let script = "sleep 60 & echo 0 $! 0; wait";
+    let mut guest = Guest::start(&clock, &["/bin/sh", "-c", script]);
+    let sleeper = guest.read("go").read as i32;
+    eventually("patched programs", || clock.patched() == 2);
     assert_eq!(supervisors(&clock).len(), 1);
-    guest.child.kill().expect("killing it");
     drop(guest);
+    assert_eq!(supervisors(&clock).len(), 1);
+    // SAFETY: takes no memory; started by this test, and it sleeps for longer than this takes.
+    unsafe { libc::kill(sleeper, libc::SIGKILL) };
     eventually("no supervisor", || supervisors(&clock).is_empty());
 }
 

@@ -32,3 +32,6 @@ mod wire;
 
 pub use node::LocalNode;
 pub use provider::{LocalProvider, Wires};
+//! The local provider: rootless nodes on one machine, the network between them, their clocks and disks
+
+pub mod clock;

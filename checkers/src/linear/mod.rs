@@ -9,6 +9,7 @@
 //! a history was made.
 
 mod events;
+mod expand;
 mod frontier;
 mod judge;
 mod mask;

@@ -12,8 +12,32 @@ pub enum ModelName {
     Register,
     /// One value, read, written, compared and set.
     CasRegister,
+    /// Several values, read and written together.
+    MultiRegister,
+    /// One value whose every state has a version.
+    VersionedRegister,
     /// A lock that does not know its holder.
     Mutex,
+    /// A lock that only its holder may release.
+    OwnerMutex,
+    /// A lock that hands out growing tokens.
+    FencedMutex,
+    /// A number of permits.
+    Semaphore,
+    /// Elements, read whole.
+    Set,
+    /// First in, first out.
+    FifoQueue,
+    /// Out in any order.
+    UnorderedQueue,
+    /// The least comes out.
+    PriorityQueue,
+    /// Last in, first out.
+    Stack,
+    /// A sum.
+    Counter,
+    /// A string at each key.
+    KvAppend,
 }
 
 /// A built-in model and what it is.
@@ -31,10 +55,22 @@ const fn info(model: ModelName, name: &'static str, description: &'static str) -
     ModelInfo { model, name, description }
 }
 
-static LIST: [ModelInfo; 3] = [
+static LIST: [ModelInfo; 15] = [
     info(ModelName::Register, "register", "one value: read, write"),
     info(ModelName::CasRegister, "cas-register", "one value: read, write, cas [old, new]"),
+    info(ModelName::MultiRegister, "multi-register", "values by key: txn of [\"r\", k, v], [\"w\", k, v]"),
+    info(ModelName::VersionedRegister, "versioned-register", "cas-register whose replies carry a revision"),
     info(ModelName::Mutex, "mutex", "a lock: acquire, release by anyone"),
+    info(ModelName::OwnerMutex, "owner-mutex", "a lock: acquire, release by the process that holds it"),
+    info(ModelName::FencedMutex, "fenced-mutex", "an owner-mutex whose acquire answers a growing token"),
+    info(ModelName::Semaphore, "semaphore", "permits (--initial): acquire n, release n"),
+    info(ModelName::Set, "set", "elements: add, remove, read of all"),
+    info(ModelName::FifoQueue, "fifo-queue", "first in, first out: enqueue, dequeue (nil: empty)"),
+    info(ModelName::UnorderedQueue, "unordered-queue", "out in any order: enqueue, dequeue (nil: empty)"),
+    info(ModelName::PriorityQueue, "priority-queue", "least first: enqueue, dequeue (nil: empty)"),
+    info(ModelName::Stack, "stack", "last in, first out: push, pop (nil: empty)"),
+    info(ModelName::Counter, "counter", "a sum: add, increment, decrement, add-and-get, read"),
+    info(ModelName::KvAppend, "kv-append", "a string at each key: put, append, get"),
 ];
 
 /// All built-in models, in the order in which they are listed to people.

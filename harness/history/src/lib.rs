@@ -11,6 +11,7 @@
 mod entry;
 mod event;
 mod history;
+pub mod import;
 mod json;
 mod lines;
 mod object;
@@ -22,5 +23,5 @@ pub use entry::{
     Entry, Fault, FaultPhase, NodeInfo, Note, Phase, ProcessInfo, RunHeader, SCHEMA_VERSION, Skipped,
 };
 pub use event::{Event, EventKind, Meta, ProcessId};
-pub use history::{BadEvent, Builder, History, NEVER, Op, Order, Outcome};
+pub use history::{BadEvent, Builder, History, NEVER, Op, Order, Outcome, RawEvent, RawOperation};
 pub use value::Value;

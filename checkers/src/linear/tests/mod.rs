@@ -2,4 +2,5 @@
 
 mod brute;
 mod enumerate;
+mod models;
 mod search;

@@ -4,6 +4,7 @@ use squall_history::Value;
 
 use super::{brute, enumerate};
 use crate::Budget;
+use crate::bench::Dice;
 use crate::linear::problem::{Call, Problem};
 use crate::linear::search::{Found, search};
 use crate::linear::spec::Interned;
@@ -19,48 +20,36 @@ pub(crate) fn searched<M: Model>(model: &M, problem: &Problem<M::Op>) -> bool {
     }
 }
 
-/// A seeded generator that needs no crate (xorshift).
-pub(crate) struct Dice(pub u64);
-
-impl Dice {
-    pub(crate) fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) % (1 << 32) * sides >> 32
-    }
-
-    /// A shape of `n` operations of at most `clients` clients, one in `open` of which never completes.
-    pub(crate) fn shape(&mut self, n: usize, clients: usize, open: u64) -> Vec<(u32, u32)> {
-        let mut made: Vec<(u32, u32)> = Vec::new();
-        let mut pending: Vec<usize> = Vec::new();
-        let mut rank = 0;
-        while made.len() < n || !pending.is_empty() {
-            let invoke = made.len() < n && pending.len() < clients && self.roll(2) == 0;
-            if invoke || pending.is_empty() {
-                if open > 0 && self.roll(open) == 0 {
-                    made.push((rank, u32::MAX));
-                } else {
-                    pending.push(made.len());
-                    made.push((rank, 0));
-                }
+/// A shape of `n` operations of at most `clients` clients, one in `open` of which never completes.
+pub(crate) fn random_shape(dice: &mut Dice, n: usize, clients: usize, open: u64) -> Vec<(u32, u32)> {
+    let mut made: Vec<(u32, u32)> = Vec::new();
+    let mut pending: Vec<usize> = Vec::new();
+    let mut rank = 0;
+    while made.len() < n || !pending.is_empty() {
+        let invoke = made.len() < n && pending.len() < clients && dice.roll(2) == 0;
+        if invoke || pending.is_empty() {
+            if open > 0 && dice.roll(open) == 0 {
+                made.push((rank, u32::MAX));
             } else {
-                let at = self.roll(pending.len() as u64) as usize;
-                made[pending.swap_remove(at)].1 = rank;
+                pending.push(made.len());
+                made.push((rank, 0));
             }
-            rank += 1;
+        } else {
+            let at = dice.roll(pending.len() as u64) as usize;
+            made[pending.swap_remove(at)].1 = rank;
         }
-        made
+        rank += 1;
     }
+    made
 }
 
-fn compare<M: Model>(model: &M, problem: &Problem<M::Op>) -> bool {
+pub(crate) fn compare<M: Model>(model: &M, problem: &Problem<M::Op>) -> bool {
     let expected = brute::linearizable(model, problem);
     assert_eq!(searched(model, problem), expected, "{:?} {:?}", problem.classes, problem.calls);
     expected
 }
 
-fn exhaustive<M: Model>(model: &M, classes: &[M::Op], n: usize) {
+pub(crate) fn exhaustive<M: Model>(model: &M, classes: &[M::Op], n: usize) {
     let mut problem = Problem { calls: Vec::new(), classes: classes.to_vec() };
     let (mut valid, mut all) = (0, 0);
     for open in 0..1u32 << n {
@@ -75,7 +64,7 @@ fn exhaustive<M: Model>(model: &M, classes: &[M::Op], n: usize) {
     assert!(valid > 0 && valid < all, "both answers occur");
 }
 
-fn register() -> (Register, Vec<RegisterOp>) {
+pub(crate) fn register() -> (Register, Vec<RegisterOp>) {
     let v = |i: i64| Value::Int(i);
     let ops = vec![
         RegisterOp::Read(v(0)),
@@ -110,21 +99,34 @@ fn agrees_with_brute_force_on_every_small_mutex_history() {
     }
 }
 
+/// Random histories of up to nine operations whose classes are drawn from a few of `ops`.
+pub(crate) fn random<M: Model>(model: &M, ops: &[M::Op], rounds: usize) {
+    let mut dice = Dice::new(7);
+    let mut answers = [0, 0];
+    for round in 0..rounds {
+        let n = 4 + round % 6;
+        let shape = random_shape(&mut dice, n, 5, if round % 2 == 0 { 0 } else { 4 });
+        // Few classes, so that equal operations and legal orders are common.
+        let offset = dice.roll(ops.len() as u64) as usize;
+        let classes: Vec<M::Op> = ops.iter().cycle().skip(offset).take(6).cloned().collect();
+        let label: Vec<u32> = (0..n).map(|_| dice.roll(classes.len() as u64) as u32).collect();
+        let calls: Vec<Call> = enumerate::calls(&shape, &label);
+        answers[usize::from(compare(model, &Problem { calls, classes }))] += 1;
+    }
+    assert!(answers.iter().all(|&n| n > rounds / 100), "{answers:?}");
+}
+
 #[test]
 fn agrees_with_brute_force_on_random_register_histories() {
     let (model, ops) = register();
-    let mut dice = Dice(7);
-    let mut answers = [0, 0];
-    for round in 0..30_000 {
-        let n = 4 + round % 6;
-        let shape = dice.shape(n, 5, if round % 2 == 0 { 0 } else { 4 });
-        // Few classes, so that equal operations and legal orders are common.
-        let offset = dice.roll(ops.len() as u64) as usize;
-        let mut classes: Vec<RegisterOp> = ops.iter().cycle().skip(offset).take(6).cloned().collect();
-        classes.push(RegisterOp::Write(Value::Int(1)));
-        let label: Vec<u32> = (0..n).map(|_| dice.roll(classes.len() as u64) as u32).collect();
-        let calls: Vec<Call> = enumerate::calls(&shape, &label);
-        answers[usize::from(compare(&model, &Problem { calls, classes }))] += 1;
-    }
-    assert!(answers.iter().all(|&n| n > 1000), "{answers:?}");
+    random(&model, &ops, 30_000);
+}
+
+#[test]
+#[ignore = "minutes: every history of up to five operations over six classes, six over three"]
+fn agrees_with_brute_force_on_every_register_history_of_six() {
+    let (model, ops) = register();
+    exhaustive(&model, &ops[1..7], 4);
+    exhaustive(&model, &[ops[0].clone(), ops[3].clone(), ops[6].clone(), ops[8].clone()], 5);
+    exhaustive(&model, &[ops[0].clone(), ops[3].clone(), ops[2].clone()], 6);
 }

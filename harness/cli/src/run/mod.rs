@@ -1,4 +1,10 @@
-//! Running campaigns and judging stored runs.
+//! Running: one run after another, judged and stored as they end.
+
+mod judge;
+pub mod live;
+pub mod one;
+mod signals;
+mod store;
 
 use crate::args::{AnalyzeArgs, RunArgs};
 use crate::{Exit, Registry};

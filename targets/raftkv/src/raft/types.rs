@@ -271,6 +271,9 @@ pub enum Refusal {
     Busy,
 }
 
+/// What became of a proposal: its index and term, which do not mean that it will be committed.
+pub type Proposed = Result<(Index, Term), Refusal>;
+
 /// The fate of a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReadOutcome {
@@ -319,7 +322,8 @@ pub struct Output {
     /// depend on it are held back by the core until then.
     pub write: Option<Write>,
     pub messages: Vec<(NodeId, Message)>,
-    pub proposals: Vec<(u64, Result<(Index, Term), Refusal>)>,
+    /// Where each proposal stands in the log, or why it does not.
+    pub proposals: Vec<(u64, Proposed)>,
     /// Apply these, in order.
     pub committed: Vec<Entry>,
     pub reads: Vec<(u64, ReadOutcome)>,

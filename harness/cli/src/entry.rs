@@ -30,7 +30,7 @@ pub fn main(registry: Registry) -> ExitCode {
 
 /// What has to come before everything else.
 fn early() {
-    // The local provider's helper process takes over here and never returns.
+    // The local provider's keeper takes over here and never returns.
     squall_local::keeper::run_if_asked();
 }
 

@@ -13,10 +13,11 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{setsockopt, sockopt};
 use nix::sys::stat::Mode;
 use nix::unistd::pipe2;
-use squall_cluster::{Cluster, ClusterSpec, Endpoint, Error, Node, Probe, Provider};
+use squall_cluster::{Capability, Cluster, ClusterSpec, Endpoint, Error, Node, Probe, Provider};
 
 use crate::addressing::{MAX_CLIENTS, MAX_NODES, Map};
 use crate::channel::{self, Channel, Heard, Observer};
+use crate::clock::ClockPage;
 use crate::fabric::Fabric;
 use crate::links::{LocalLinks, Table};
 use crate::node::{Book, LocalNode};
@@ -272,12 +273,16 @@ fn assemble(
         .map_err(failed("starting the fabric"))?;
     let mut nodes: Vec<Arc<dyn Node>> = Vec::new();
     let mut heard: Vec<Heard> = Vec::new();
+    // Only where it is asked for: a program with a clock of its own has a supervisor beside it.
+    let skewed = spec.needs.contains(&Capability::Clock);
     for (index, (node, socket)) in plan.nodes.iter().zip(raised.sockets).enumerate() {
         let channel = Arc::new(Channel::new(&node.name, socket));
         let book = Arc::new(Book::new(index));
         heard.push((Arc::clone(&channel), Arc::clone(&book) as Arc<dyn Observer>));
         let (data, logs) = (node.data.clone(), folders.logs(&node.name));
-        nodes.push(Arc::new(LocalNode::new(&node.name, node.address, data, logs, channel, book)));
+        let clock = skewed.then(ClockPage::new).transpose().map_err(failed("making a node's clock"))?;
+        let clock = clock.map(Arc::new);
+        nodes.push(Arc::new(LocalNode::new(&node.name, node.address, data, logs, channel, book, clock)));
     }
     let host =
         heard.last().map(|(channel, _)| Arc::clone(channel)).expect("the clients' host is always planned");

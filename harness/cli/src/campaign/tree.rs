@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value as Json};
-use serde_yaml::Spanned;
+use serde_yaml::{MessageFormatter, Spanned, UserMessageFormatter};
 
 use super::complaint::{Complaint, Place, Source};
 
@@ -41,10 +41,7 @@ impl Node {
             Ok(node) => Ok(node),
             Err(e) => {
                 let at = e.location().map(place);
-                let message = e.without_snippet().to_string();
-                // The place is said once, by us.
-                let text = message.split(" at line ").next().unwrap_or(&message);
-                let text = text.strip_prefix("error: ").unwrap_or(text).trim().trim_end_matches(':');
+                let text = explain(e.without_snippet());
                 Err(Complaint::new(text, at).within(Some(source)))
             }
         }
@@ -79,6 +76,19 @@ impl Node {
             Tree::List(_) => "a list".to_owned(),
             Tree::Map(_) => "a map".to_owned(),
         }
+    }
+}
+
+/// The parser's words, but for two that speak to programmers. Places are left out: they are said by us.
+fn explain(error: &serde_yaml::Error) -> String {
+    match error {
+        serde_yaml::Error::DuplicateMappingKey { key: Some(key), .. } => {
+            format!("the key `{key}` is there twice")
+        }
+        serde_yaml::Error::MultipleDocuments { .. } => {
+            "a second document begins here; a campaign is a single one".to_owned()
+        }
+        other => UserMessageFormatter.format_message(other).into_owned(),
     }
 }
 

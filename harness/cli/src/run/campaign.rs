@@ -98,7 +98,8 @@ impl Job {
         match one::run(self.spec, &self.wanted, &*self.provider, stop, progress).await {
             Ok(result) => result,
             Err(e) => {
-                let history = History { run: Some(Box::new(header)), ..History::default() };
+                let mut history = History::default();
+                history.run = Some(Box::new(header));
                 let facts = Facts { expected, error: Some(e.to_string()), ..Facts::default() };
                 squall_reports::run_result(&history, &[], &facts)
             }

@@ -10,6 +10,7 @@
 
 mod entry;
 mod event;
+pub mod export;
 mod history;
 pub mod import;
 mod json;

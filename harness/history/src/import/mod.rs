@@ -26,6 +26,7 @@ use std::path::Path;
 pub use detect::Format;
 pub use error::ImportError;
 pub use keyed::Keyed;
+pub(crate) use keyed::is_transaction;
 
 use crate::{History, Skipped};
 

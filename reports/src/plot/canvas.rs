@@ -154,6 +154,14 @@ impl Canvas {
     }
 }
 
+/// A picture of a page as a file of its own: on white, with the namespace that a file needs.
+pub fn standalone(svg: &str) -> String {
+    let head =
+        format!("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" font-family=\"sans-serif\" ");
+    let svg = svg.replacen("<svg ", &head, 1);
+    svg.replacen('>', "><rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>", 1)
+}
+
 /// Escapes text for SVG and HTML, attributes included.
 pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;")

@@ -39,7 +39,7 @@ pub fn raw(history: &History, span: (u64, u64), bands: &Bands, proof: &[u32], he
         if proof.binary_search(&op.index).is_ok() {
             let _ = write!(
                 rings,
-                "<a href=\"#op={0}\"><circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"6\"><title>#{0}</title></circle></a>",
+                "<a href=\"#op={0}\"><circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"6\" fill=\"none\" stroke=\"{FAIL}\" stroke-width=\"2\"><title>#{0}</title></circle></a>",
                 op.index
             );
         }

@@ -68,10 +68,10 @@ pub fn scale(run: &Run<'_>, ops: &[Op<'_>]) -> Scale {
     let from = ops.iter().map(|op| op.start).min().unwrap_or(0);
     // An operation that nobody answered would stretch the picture to its time-out.
     let end = |op: &Op<'_>| if op.outcome == Outcome::Info { op.start } else { run.end_of(op) };
-    let to = ops.iter().map(end).max().unwrap_or(from).max(from + 1_000);
+    let to = ops.iter().map(end).max().unwrap_or(from).max(from.saturating_add(1_000));
     let from = if ops.len() < ALONE { before(run, ops, from) } else { from };
     let pad = (to - from) / 12;
-    Scale::new(from.saturating_sub(pad), to + pad)
+    Scale::new(from.saturating_sub(pad), to.saturating_add(pad))
 }
 
 /// Where a picture of few operations begins: with the last ones on their keys before them, since an answer

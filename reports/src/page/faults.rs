@@ -36,7 +36,7 @@ fn table(rows: &[Markup]) -> Markup {
         div.scroll { table {
             thead { tr {
                 th scope="col" { "Fault" } th scope="col" { "Nodes" } th.right scope="col" { "From" } th.right scope="col" { "For" }
-                th scope="col" { "Effect" } th scope="col" { "Evidence" } th.right scope="col" { "Answered ok" } th.right scope="col" { "Longest silence" }
+                th scope="col" { "Effect" } th scope="col" { "Evidence" } th.right scope="col" { "Answered ok" } th.right scope="col" { "Longest silence" } th.right scope="col" { "Served again" }
             } }
             tbody { @for row in rows { (row) } }
         } }
@@ -61,6 +61,7 @@ fn row(run: &Run<'_>, w: &Window<'_>, felt: Option<&Json>) -> Markup {
             td { (evidence(w)) }
             td.num.right { @match figure("ok_share") { Some(s) => (percent(s)), None => "–" } }
             td.num.right { @match figure("longest_gap_seconds") { Some(s) => (seconds(s)), None => "–" } }
+            td.num.right { @match figure("served_again_seconds") { Some(s) => { "after " (seconds(s)) }, None => "–" } }
         }
     }
 }

@@ -63,14 +63,15 @@ pub fn around(run: &Run<'_>, ops: &[Op<'_>]) -> String {
     )
 }
 
-fn scale(run: &Run<'_>, ops: &[Op<'_>]) -> Scale {
+/// The time around operations that pictures of them show.
+pub fn scale(run: &Run<'_>, ops: &[Op<'_>]) -> Scale {
     let from = ops.iter().map(|op| op.start).min().unwrap_or(0);
     // An operation that nobody answered would stretch the picture to its time-out.
     let end = |op: &Op<'_>| if op.outcome == Outcome::Info { op.start } else { run.end_of(op) };
-    let to = ops.iter().map(end).max().unwrap_or(from).max(from + 1_000);
+    let to = ops.iter().map(end).max().unwrap_or(from).max(from.saturating_add(1_000));
     let from = if ops.len() < ALONE { before(run, ops, from) } else { from };
     let pad = (to - from) / 12;
-    Scale::new(from.saturating_sub(pad), to + pad)
+    Scale::new(from.saturating_sub(pad), to.saturating_add(pad))
 }
 
 /// Where a picture of few operations begins: with the last ones on their keys before them, since an answer
@@ -186,16 +187,17 @@ fn bar(run: &Run<'_>, scale: &Scale, op: &Op<'_>, top: usize, proof: bool, svg: 
         at(op.start)
     );
     let label = short(op);
-    let needed = label.chars().count() as f64 * 6.3 + 6.0;
-    let (x, fits) = match (width >= needed, x + width + needed < f64::from(WIDTH)) {
-        (true, _) => (x + 4.0, true),
-        (false, true) => (x + width + 4.0, proof),
-        (false, false) => (x - needed, proof),
+    // Bold digits are about this wide; a label that is not of the anomaly only stands where there is room.
+    let needed = label.chars().count() as f64 * 6.9 + 8.0;
+    let (x, anchor, shown) = match (width >= needed, x + width + needed < f64::from(WIDTH)) {
+        (true, _) => (x + 4.0, "start", true),
+        (false, true) => (x + width + 4.0, "start", proof),
+        (false, false) => (x - 5.0, "end", proof),
     };
-    if fits {
+    if shown {
         let _ = write!(
             svg,
-            "<text class=\"bar-text{key}\" x=\"{x:.1}\" y=\"{}\">{}</text>",
+            "<text class=\"bar-text{key}\" x=\"{x:.1}\" y=\"{}\" text-anchor=\"{anchor}\">{}</text>",
             top + 17,
             escape(&label)
         );

@@ -8,7 +8,7 @@ use squall_history::{
     Builder, Event, EventKind, Fault, FaultPhase, History, Meta, NodeInfo, Note, Order, Phase, ProcessInfo,
     RunHeader, Value,
 };
-use squall_reports::{Facts, RunResult, report, run_result, terminal};
+use squall_reports::{Facts, LogLine, Message, RunResult, report, run_result, terminal};
 
 /// Every payload that a browser or a terminal might act on, in one text.
 pub fn payload() -> String {
@@ -108,8 +108,14 @@ pub fn run() -> (History, Vec<Verdict>, Facts) {
         algorithm: Some(p.clone()),
         ..Verdict::unknown("x", "y")
     });
-    let facts =
-        Facts { error: Some(p.clone()), report: Some(p.clone()), reproduce: Some(p), ..Facts::default() };
+    let facts = Facts {
+        error: Some(p.clone()),
+        report: Some(p.clone()),
+        reproduce: Some(p.clone()),
+        messages: vec![Message { sent: 500, arrived: None, from: p.clone(), to: p.clone(), what: p.clone() }],
+        logs: vec![LogLine { time: 700, node: p.clone(), text: p.clone() }],
+        ..Facts::default()
+    };
     (history, verdicts, facts)
 }
 

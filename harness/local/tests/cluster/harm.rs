@@ -26,8 +26,18 @@ pub fn tests() -> Vec<Test> {
 const PORT: &str = "9000";
 
 /// Sends datagrams from the first node to the second under a policy, and gives what the receiver saw and
-/// what the link counted.
+/// what the link counted. Again if the receiver could not keep up, which says nothing of the network.
 async fn measure(seed: u64, policy: LinkPolicy, count: u64, size: usize) -> (Received, LinkCounters) {
+    for _ in 0..10 {
+        let (received, counters) = measure_once(seed, policy, count, size).await;
+        if received.missed == 0 {
+            return (received, counters);
+        }
+    }
+    panic!("this machine is too busy to measure anything");
+}
+
+async fn measure_once(seed: u64, policy: LinkPolicy, count: u64, size: usize) -> (Received, LinkCounters) {
     let host = Host::seeded(2, seed).await;
     host.link(n(0), n(1), policy).await;
     let words = ["receive", PORT, &count.to_string()].map(str::to_owned);

@@ -22,6 +22,7 @@ pub fn run_if_asked() -> Option<ExitCode> {
         [WORD, "flood", to, count, size] => flood(to, count.parse().unwrap(), size.parse().unwrap()),
         [WORD, "ask-udp", to, tries] => ask_udp(to, tries.parse().unwrap()),
         [WORD, "ask-tcp", to] => println!("{}", ask_tcp(to)),
+        [WORD, "others"] => println!("{}", others()),
         [WORD, "spawner"] => spawner(),
         [WORD, "stubborn"] => stubborn(),
         [WORD, "many", dir] => crate::ends::many(dir),
@@ -117,7 +118,7 @@ fn send(to: &str, count: u64, size: usize) {
     let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
     socket.connect(to).unwrap();
     // What was lost is never acknowledged, so waiting has an end.
-    socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+    socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
     let (mut arrived, mut lost, mut buffer) = (0, 0, [0; 8]);
     for number in 1..=count {
         while number > arrived + lost + WINDOW {
@@ -174,6 +175,7 @@ fn receive(port: u16, count: u64) {
         }
         socket.send_to(&(seen.len() as u64 + received.spoilt).to_be_bytes(), from).unwrap();
     }
+    received.missed = receive_buffer_errors();
     received.missing = (1..=count).filter(|number| !seen.contains(number)).collect();
     println!("{}done", received.to_text());
     std::io::stdout().flush().unwrap();
@@ -183,11 +185,22 @@ fn receive(port: u16, count: u64) {
     }
 }
 
+/// UDP datagrams that this host's kernel dropped because a receiver's buffer was full.
+fn receive_buffer_errors() -> u64 {
+    let text = std::fs::read_to_string("/proc/net/snmp").unwrap();
+    let mut lines = text.lines().filter(|line| line.starts_with("Udp: "));
+    let names = lines.next().unwrap().split_whitespace();
+    let values = lines.next().unwrap().split_whitespace();
+    names.zip(values).find(|(name, _)| *name == "RcvbufErrors").unwrap().1.parse().unwrap()
+}
+
 /// What a receiver saw.
 #[derive(Debug, Default, PartialEq)]
 pub struct Received {
     /// Datagrams whose bytes are not what was sent.
     pub spoilt: u64,
+    /// Datagrams that this host dropped because the receiver was too slow: then the measurement is void.
+    pub missed: u64,
     /// Datagrams that came again.
     pub twice: u64,
     /// Datagrams that came after one with a higher number.
@@ -202,7 +215,7 @@ impl Received {
     fn to_text(&self) -> String {
         let list = |numbers: &[u64]| numbers.iter().map(u64::to_string).collect::<Vec<_>>().join(" ");
         let (delays, missing) = (list(&self.delays), list(&self.missing));
-        format!("{} {} {}\n{delays}\n{missing}\n", self.spoilt, self.twice, self.late)
+        format!("{} {} {} {}\n{delays}\n{missing}\n", self.spoilt, self.twice, self.late, self.missed)
     }
 
     /// Reads back what [`receive`] printed.
@@ -212,8 +225,15 @@ impl Received {
             .map(|line| line.split_whitespace().map(|n| n.parse().unwrap()).collect::<Vec<u64>>());
         let counts = lines.next().unwrap();
         let (delays, missing) = (lines.next().unwrap(), lines.next().unwrap_or_default());
-        Received { spoilt: counts[0], twice: counts[1], late: counts[2], delays, missing }
+        Received { spoilt: counts[0], twice: counts[1], late: counts[2], missed: counts[3], delays, missing }
     }
+}
+
+/// How many processes there are on this node beside its init and this one.
+fn others() -> usize {
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let processes = entries.filter(|entry| entry.file_name().to_str().unwrap().parse::<u32>().is_ok());
+    processes.count() - 2
 }
 
 /// A program that leaves children and grandchildren in sessions of their own.

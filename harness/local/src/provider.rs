@@ -1,6 +1,7 @@
 //! The provider: from a wish to a running cluster, or an error that names the step and leaves nothing.
 
 use std::fmt::Write;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use crate::node::{Book, LocalNode};
 use crate::pcap::Capture;
 use crate::protocol::{self, Failed, FromNode, NodePlan, Plan, Wire};
 use crate::sockets::LocalNet;
-use crate::teardown::LocalTeardown;
+use crate::teardown::{LocalTeardown, wait_for_end};
 use crate::{keeper, probe, sys, wire};
 
 /// How long a cluster may take to come up before that counts as a failure.
@@ -80,7 +81,7 @@ impl Provider for LocalProvider {
     }
 
     async fn probe(&self) -> Vec<Probe> {
-        probe::probe().await
+        probe::probe(self).await
     }
 
     async fn provision(&self, spec: &ClusterSpec) -> Result<Cluster, Error> {
@@ -133,7 +134,7 @@ impl Folders {
 }
 
 fn plan(map: Map, wire: Wire, folders: &Folders) -> Plan {
-    let mut hosts = String::from("127.0.0.1 localhost\n");
+    let mut hosts = String::from("127.0.0.1 localhost\n::1 localhost\n");
     let mut nodes = Vec::new();
     for (port, name) in folders.names.iter().enumerate() {
         let host = port == map.nodes();
@@ -144,13 +145,20 @@ fn plan(map: Map, wire: Wire, folders: &Folders) -> Plan {
             name: name.clone(),
             port: u16::try_from(port).expect("MAX_NODES fits"),
             address,
-            own_networks: if host { map.client_networks() } else { Vec::new() },
+            address6: map.address6(endpoint),
+            own_networks: if host { own_networks(map) } else { Vec::new() },
             data: folders.data(name),
         });
     }
     let mut visible = vec![folders.root.clone()];
     visible.extend(std::env::current_exe());
     Plan { nodes, hosts, wire, mtu: MTU, visible }
+}
+
+/// The networks that the slots' addresses fill.
+fn own_networks(map: Map) -> Vec<(IpAddr, u8)> {
+    let v4 = map.client_networks().into_iter().map(|network| (network.into(), 24));
+    v4.chain([(map.client_network6().into(), 112)]).collect()
 }
 
 /// A cluster whose nodes are up: our ends of what connects us.
@@ -181,8 +189,14 @@ fn raise(plan: &Plan) -> Result<Raised, Error> {
         Err(error) => return Err(Error::io("sending the cluster's plan", sys::io_error(error))),
     }
     drop(inner);
-    let wires = await_nodes(plan, &cluster, &sockets)?;
-    Ok(Raised { cluster, gone, sockets, wires })
+    match await_nodes(plan, &cluster, &sockets) {
+        Ok(wires) => Ok(Raised { cluster, gone, sockets, wires }),
+        Err(error) => {
+            drop((cluster, sockets));
+            wait_for_end(&gone)?;
+            Err(error)
+        }
+    }
 }
 
 /// Waits until every node says that it is there, and collects their wires.

@@ -7,6 +7,7 @@
 
 mod addressing;
 mod channel;
+pub mod clock;
 mod exec;
 mod fabric;
 mod forwarding;
@@ -32,6 +33,3 @@ mod wire;
 
 pub use node::LocalNode;
 pub use provider::{LocalProvider, Wires};
-//! The local provider: rootless nodes on one machine, the network between them, their clocks and disks
-
-pub mod clock;

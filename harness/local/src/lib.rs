@@ -38,7 +38,7 @@ pub use node::LocalNode;
 pub use provider::{LocalProvider, Wires};
 
 /// Whether nodes have clocks of their own.
-const CLOCKS: bool = false;
+const CLOCKS: bool = true;
 /// Whether nodes have disks that can be harmed.
 const DISKS: bool = false;
 /// Whether nodes' CPU and memory can be limited.

@@ -186,10 +186,11 @@ fn reason(
     if recovery_failed {
         parts.push("the cluster did not recover after healing".into());
     }
-    if valid == Valid::Unknown {
+    // What broke explains by itself why little could be judged.
+    if valid == Valid::Unknown && facts.error.is_none() {
         let unknown = safety.iter().filter(|v| v.valid == Valid::Unknown);
         parts.extend(unknown.map(|v| format!("{}: {}", v.check, v.reason.as_deref().unwrap_or("undecided"))));
-        if safety.is_empty() && facts.error.is_none() {
+        if safety.is_empty() {
             parts.push("nothing was judged".into());
         }
     }

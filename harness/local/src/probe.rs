@@ -92,6 +92,7 @@ async fn try_nodes(provider: &LocalProvider) -> Result<String, Missing> {
         dir: dir.clone(),
         needs: [Capability::Nodes].into(),
         pcap: false,
+        visible: Vec::new(),
     };
     let tried = match provider.provision(&spec).await {
         Ok(cluster) => Cluster::shut_down(cluster).await,

@@ -100,7 +100,7 @@ fn provision(spec: &ClusterSpec, wire: Wire) -> Result<Cluster, Error> {
     }
     let map = Map::new(spec.nodes, spec.clients);
     let folders = Folders::make(&spec.dir, spec.nodes)?;
-    let plan = plan(map, wire, &folders);
+    let plan = plan(map, wire, &folders, &spec.visible);
     let raised = raise(&plan)?;
     assemble(spec, map, plan, raised, &folders)
 }
@@ -133,7 +133,7 @@ impl Folders {
     }
 }
 
-fn plan(map: Map, wire: Wire, folders: &Folders) -> Plan {
+fn plan(map: Map, wire: Wire, folders: &Folders, needed: &[PathBuf]) -> Plan {
     let mut hosts = String::from("127.0.0.1 localhost\n::1 localhost\n");
     let mut nodes = Vec::new();
     for (port, name) in folders.names.iter().enumerate() {
@@ -152,6 +152,7 @@ fn plan(map: Map, wire: Wire, folders: &Folders) -> Plan {
     }
     let mut visible = vec![folders.root.clone()];
     visible.extend(std::env::current_exe());
+    visible.extend_from_slice(needed);
     Plan { nodes, hosts, wire, mtu: MTU, visible }
 }
 

@@ -30,7 +30,15 @@ pub fn provider() -> LocalProvider {
 }
 
 pub fn spec(dir: &Path, nodes: usize, seed: u64) -> ClusterSpec {
-    ClusterSpec { nodes, clients: 4, seed, dir: dir.to_owned(), needs: [].into(), pcap: false }
+    ClusterSpec {
+        nodes,
+        clients: 4,
+        seed,
+        dir: dir.to_owned(),
+        needs: [].into(),
+        pcap: false,
+        visible: Vec::new(),
+    }
 }
 
 impl Host {

@@ -104,6 +104,10 @@ impl<'a, 's> Json<'a, 's> {
         let length = rest.iter().position(|&b| b == b'"' || b == b'\\' || b < 0x20).ok_or(Stop::More)?;
         self.cursor.at += length;
         if rest[length] < 0x20 {
+            // At the end of a stream stands a line feed of the window's own.
+            if length + 1 == rest.len() {
+                return Err(Stop::More);
+            }
             return Stop::bad(self.cursor.at, "no bare control character within a string");
         }
         Ok(&rest[..length])

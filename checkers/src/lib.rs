@@ -4,8 +4,14 @@
 //! the reason and what it did prove; it never guesses and never aborts. Every algorithm here has a
 //! brute-force twin in its tests.
 
+pub mod bench;
 mod budget;
+pub mod causal;
 mod check;
+pub mod linear;
+pub mod models;
+pub mod run;
+pub mod txn;
 mod verdict;
 
 pub use budget::{Budget, Exhausted};

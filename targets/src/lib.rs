@@ -1,1 +1,12 @@
-//! Systems under test, a module each
+//! Systems under test, a module each: how to start them, whether they serve, who leads, how to talk to them.
+//!
+//! A target is one file and one line in [`targets`]. Each client states the table by which errors become
+//! `fail` or `info`, with its source. Clients never retry, never follow a redirect of a write, and talk to
+//! their own node only.
+
+mod etcd;
+mod http;
+mod raftkv;
+mod registry;
+
+pub use registry::targets;

@@ -1,1 +1,8 @@
-//! What clients do, and which checks judge it
+//! What clients do, and which checks judge it.
+//!
+//! A workload is one file and one line in [`workloads`].
+
+mod register;
+mod registry;
+
+pub use registry::workloads;

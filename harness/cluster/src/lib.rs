@@ -1,1 +1,27 @@
-//! What a node is: programs, files, links, and the traits a provider implements
+//! What a node is: it runs programs, keeps files, has links, a clock and a disk, and takes harm. The traits
+//! here are what a provider implements (`local` in a crate of its own; `ssh` and `attach` here).
+//!
+//! Small protocols with optional capabilities: a node always runs programs; whether its links, clock and
+//! disk can be harmed is asked by [`Capability`] before a run starts anything.
+//!
+//! Deliberately absent: targets, faults, schedules. A provider only offers the means.
+
+mod capability;
+mod clock;
+mod disk;
+mod error;
+mod links;
+mod node;
+mod program;
+mod provider;
+
+pub use capability::{Capability, Probe};
+pub use clock::{Clock, ClockChange, ClockReading};
+pub use disk::{
+    Damage, Damaged, Discarded, Disk, DiskCall, DiskCounters, DiskError, DiskFault, PowerLoss, Torn,
+};
+pub use error::Error;
+pub use links::{Delay, DelayShape, Endpoint, LinkCounters, LinkPolicy, Links, Loss};
+pub use node::{ExitEvent, Node, Output, ProgramState};
+pub use program::{Exit, Program};
+pub use provider::{ClientNet, Cluster, ClusterSpec, Provider, Teardown};

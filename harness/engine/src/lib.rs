@@ -1,1 +1,29 @@
-//! The protocols, generators, scheduler, recorder and the life of a run
+//! The engine: the protocols in which targets, workloads and faults meet, generators, the scheduler, the
+//! recorder, and the life of a run.
+//!
+//! A value's way: workload → generator → client → target, and back: completion → recorder → history. It
+//! flows one way; nothing downstream reaches back, but for [`generator::Generator::update`], which only ever
+//! fills in arguments.
+
+pub mod generator;
+pub mod operation;
+pub mod protocol;
+pub mod recorder;
+pub mod run;
+pub mod scheduler;
+pub mod seed;
+pub mod units;
+
+mod deployment;
+mod error;
+mod logscan;
+mod monitor;
+mod stop;
+mod timer;
+
+pub use deployment::{Deployment, Injection, Layers};
+pub use error::Error;
+pub use monitor::LeaderView;
+pub use operation::{Completion, Operation, Outcome};
+pub use run::{Finished, Progress, RunSpec, run};
+pub use stop::Stop;

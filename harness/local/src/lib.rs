@@ -1,1 +1,45 @@
-//! The local provider: rootless nodes on one machine, the network between them, their clocks and disks
+//! The local provider: rootless nodes on one machine, the network between them, their clocks and disks.
+//!
+//! Every node has its own user, pid, network, mount, UTS and IPC namespace. A program that makes local
+//! clusters calls [`keeper::run_if_asked`] first thing in `main` and then asks [`LocalProvider`].
+//!
+//! All of the project's unsafe code is in this crate.
+
+mod addressing;
+mod channel;
+pub mod clock;
+mod exec;
+mod fabric;
+mod forwarding;
+mod init;
+pub mod keeper;
+mod links;
+mod netlink;
+mod node;
+mod node_init;
+mod output;
+mod packet;
+mod pcap;
+mod policy;
+mod probe;
+mod protocol;
+mod provider;
+mod queue;
+mod remedies;
+mod sockets;
+mod surroundings;
+mod sys;
+mod teardown;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod wire;
+
+pub use node::LocalNode;
+pub use provider::{LocalProvider, Wires};
+
+/// Whether nodes have clocks of their own.
+const CLOCKS: bool = true;
+/// Whether nodes have disks that can be harmed.
+const DISKS: bool = false;
+/// Whether nodes' CPU and memory can be limited.
+const LIMITS: bool = false;

@@ -1,0 +1,26 @@
+//! Linearizability: whether operations could have taken effect one at a time, each between its invocation
+//! and its completion.
+//!
+//! A history is split by key, and each object is judged by the cheapest algorithm that is complete for it;
+//! the verdict names which ran. [`check_model`] judges by a built-in model, [`check_with`] by a stranger's,
+//! [`Linearizable`] is the same as a [`crate::Check`].
+//!
+//! Deliberately absent: clocks and I/O (a [`crate::Budget`] brings time from outside), and any idea of how
+//! a history was made.
+
+mod events;
+mod expand;
+mod frontier;
+mod judge;
+mod mask;
+mod options;
+mod problem;
+mod search;
+mod spec;
+mod split;
+
+#[cfg(test)]
+mod tests;
+
+pub use judge::{Linearizable, check_model, check_with};
+pub use options::Options;

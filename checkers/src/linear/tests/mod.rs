@@ -1,0 +1,6 @@
+//! Every algorithm against its brute-force twin.
+
+mod brute;
+mod enumerate;
+mod models;
+mod search;

@@ -1,0 +1,6 @@
+//! Campaigns, good and bad.
+
+mod bad;
+mod fake;
+mod flags;
+mod matrix;

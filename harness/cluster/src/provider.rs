@@ -1,0 +1,78 @@
+//! How nodes come to be.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::net::TcpStream;
+
+use crate::{Capability, Error, Links, Node, Probe};
+
+/// What cluster is wanted.
+#[derive(Clone, Debug)]
+pub struct ClusterSpec {
+    /// Number of nodes.
+    pub nodes: usize,
+    /// Client slots: processes that act at a time, each with an address of its own.
+    pub clients: usize,
+    /// Seed of everything random in the network.
+    pub seed: u64,
+    /// The run's folder: logs go to `nodes/<name>/` below it.
+    pub dir: PathBuf,
+    /// What faults will need; a provider may leave out what is not asked for.
+    pub needs: BTreeSet<Capability>,
+    /// Whether to write a packet capture per node, `nodes/<name>/network.pcap`.
+    pub pcap: bool,
+}
+
+/// A running cluster. Dropping it takes everything down; [`Cluster::shut_down`] does so and waits.
+#[derive(Debug)]
+pub struct Cluster {
+    /// Its nodes, in order.
+    pub nodes: Vec<Arc<dyn Node>>,
+    /// How clients reach it.
+    pub net: Arc<dyn ClientNet>,
+    /// Its links, if they can be changed.
+    pub links: Option<Arc<dyn Links>>,
+    /// A host in the clients' network on which foreign client programs run, if there is one.
+    pub client_host: Option<Arc<dyn Node>>,
+    /// What takes it down.
+    pub teardown: Box<dyn Teardown>,
+}
+
+impl Cluster {
+    /// Ends every program and removes every namespace, mount and interface of the cluster.
+    pub async fn shut_down(self) -> Result<(), Error> {
+        self.teardown.shut_down().await
+    }
+}
+
+/// Takes a cluster down; dropping it without calling does the same without waiting.
+#[async_trait]
+pub trait Teardown: Send + Sync + std::fmt::Debug {
+    /// Takes the cluster down and waits until nothing is left.
+    async fn shut_down(self: Box<Self>) -> Result<(), Error>;
+}
+
+/// How clients reach nodes.
+#[async_trait]
+pub trait ClientNet: Send + Sync + std::fmt::Debug {
+    /// Connects from a client slot's own address, once: no retry, no pool.
+    async fn connect(&self, slot: usize, to: SocketAddr) -> io::Result<TcpStream>;
+}
+
+/// Makes clusters.
+#[async_trait]
+pub trait Provider: Send + Sync + std::fmt::Debug {
+    /// Its name: `local`, `ssh`, `attach`.
+    fn name(&self) -> &str;
+
+    /// What it can do here and now, and what to do about the rest.
+    async fn probe(&self) -> Vec<Probe>;
+
+    /// Makes a cluster, or says why not and leaves nothing behind.
+    async fn provision(&self, spec: &ClusterSpec) -> Result<Cluster, Error>;
+}

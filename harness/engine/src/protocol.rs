@@ -1,0 +1,291 @@
+//! The protocols in which targets, workloads and faults meet. Small, object-safe, with optional
+//! capabilities: what a target cannot do it simply does not offer, and a run that needs it is refused.
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::{Map, Value as Json};
+use squall_checkers::Check;
+use squall_cluster::{Capability, ClientNet, Program};
+
+use crate::generator::Generator;
+use crate::operation::{Completion, Operation};
+use crate::seed::{Rng, Seed};
+use crate::{Deployment, Error, Injection};
+
+/// Where everything of a cluster is, as data.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    /// Nodes in order.
+    pub nodes: Vec<NodeLayout>,
+}
+
+/// Where one node is.
+#[derive(Clone, Debug)]
+pub struct NodeLayout {
+    /// Its name.
+    pub name: String,
+    /// Its address in the cluster's network.
+    pub address: IpAddr,
+    /// Where its programs keep data, as they see it.
+    pub data_dir: PathBuf,
+}
+
+impl Layout {
+    /// A port of a node.
+    pub fn socket(&self, node: usize, port: u16) -> SocketAddr {
+        SocketAddr::new(self.nodes[node].address, port)
+    }
+}
+
+/// How to reach the cluster from one client slot.
+#[derive(Clone, Copy, Debug)]
+pub struct Via<'a> {
+    /// The clients' network.
+    pub net: &'a dyn ClientNet,
+    /// The slot whose address is used.
+    pub slot: usize,
+    /// Where the nodes are.
+    pub layout: &'a Layout,
+}
+
+/// A system under test.
+#[async_trait]
+pub trait Target: Send + Sync + Debug {
+    /// Its registered name.
+    fn name(&self) -> &str;
+
+    /// Finds what it needs on this machine, and says its version. Called before anything starts; the error
+    /// says what to install.
+    async fn prepare(&self) -> Result<String, Error>;
+
+    /// What to run on a node. Restarting runs the same again.
+    fn programs(&self, node: usize, layout: &Layout) -> Vec<Program>;
+
+    /// Whether a node serves right now: one try, no retry. The error says what was seen.
+    async fn ready(&self, node: usize, via: Via<'_>) -> Result<(), Error>;
+
+    /// Opens a client that talks to this node only.
+    async fn connect(&self, node: usize, via: Via<'_>) -> Result<Box<dyn Client>, Error>;
+
+    /// Whether its clients can do this function.
+    fn supports(&self, f: &str) -> bool;
+
+    /// The consistency that its documentation claims, as configured: the name of a model.
+    fn promises(&self) -> &str;
+
+    /// How a node can be asked for its role, if it can.
+    fn status(&self) -> Option<&dyn Status> {
+        None
+    }
+
+    /// Texts that mean trouble when they appear in its logs.
+    fn log_patterns(&self) -> Vec<LogPattern> {
+        vec![LogPattern::new("panicked at"), LogPattern::new("panic: "), LogPattern::new("fatal error: ")]
+    }
+
+    /// Faults that it cannot take, with the reason; asked before anything starts.
+    fn refuses(&self, _fault: &str) -> Option<String> {
+        None
+    }
+}
+
+/// A text that means trouble in a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogPattern {
+    /// Found as it stands, anywhere in a line.
+    pub text: String,
+}
+
+impl LogPattern {
+    /// A pattern.
+    pub fn new(text: &str) -> Self {
+        LogPattern { text: text.to_owned() }
+    }
+}
+
+/// Optional: how a node sees its cluster.
+#[async_trait]
+pub trait Status: Send + Sync {
+    /// Asks one node, once.
+    async fn status(&self, node: usize, via: Via<'_>) -> Result<NodeStatus, Error>;
+}
+
+/// What a node says of itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NodeStatus {
+    /// Whether it believes to be the leader.
+    pub leads: bool,
+    /// Its term, or whatever grows with each election.
+    pub term: u64,
+    /// Its wall clock, nanoseconds since 1970, if it says.
+    pub wall_clock_unix_nanos: Option<i128>,
+}
+
+/// A connection of one process to its node.
+///
+/// Must not retry, must not follow a redirect of a write silently, must not use another node.
+#[async_trait]
+pub trait Client: Send {
+    /// Called once after opening, before the first operation of the first process.
+    async fn setup(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Does an operation. The scheduler bounds it in time; a call that is cut off counts as unanswered.
+    async fn invoke(&mut self, op: &Operation) -> Completion;
+
+    /// Whether the connection can be used for another operation. One that broke is replaced by a fresh one
+    /// before the next operation; the process goes on unless its operation was `info`.
+    fn is_usable(&self) -> bool {
+        true
+    }
+
+    /// Says goodbye.
+    async fn close(self: Box<Self>) {}
+}
+
+/// What a generator of a workload may know.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// The run's seed.
+    pub seed: Seed,
+    /// Workers that act at a time.
+    pub workers: usize,
+    /// Nodes.
+    pub nodes: usize,
+}
+
+/// What clients do, and how that is judged.
+pub trait Workload: Send + Sync + Debug {
+    /// Its registered name.
+    fn name(&self) -> &str;
+
+    /// Functions that the target must support.
+    fn functions(&self) -> Vec<&'static str>;
+
+    /// Operations of the main phase, without end; the run limits and paces them.
+    fn generator(&self, setting: &Setting) -> Box<dyn Generator>;
+
+    /// Operations after the last fault is healed, such as final reads. Must end by itself.
+    fn finish(&self, _setting: &Setting) -> Option<Box<dyn Generator>> {
+        None
+    }
+
+    /// The consistency it is judged by, given what the target promises.
+    fn consistency(&self, promised: &str) -> String {
+        promised.to_owned()
+    }
+
+    /// What judges its history against that consistency.
+    fn checks(&self, consistency: &str) -> Result<Vec<Box<dyn Check>>, Error>;
+
+    /// How many ok operations of a function the main phase must have for the run to mean anything.
+    fn floors(&self) -> Vec<(&'static str, u64)>;
+}
+
+/// One kind of harm.
+///
+/// `plan` decides everything that the seed decides, before the run; `begin` resolves what depends on the run
+/// (who leads) and injects. What cannot be applied is an error: the run fails, nothing is silent.
+#[async_trait]
+pub trait Fault: Send + Sync + Debug {
+    /// Its registered name.
+    fn name(&self) -> &str;
+
+    /// What the provider must offer.
+    fn needs(&self) -> BTreeSet<Capability>;
+
+    /// What the target must offer beside; an error says what it lacks.
+    fn fits(&self, _target: &dyn Target) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Draws one injection for a cluster of so many nodes.
+    fn plan(&self, rng: &mut Rng, nodes: usize) -> Map<String, Json>;
+
+    /// Injects it.
+    async fn begin(
+        &self,
+        plan: &Map<String, Json>,
+        injection: &Injection,
+    ) -> Result<Box<dyn Injected>, Error>;
+}
+
+/// A fault that is on.
+#[async_trait]
+pub trait Injected: Send + Sync {
+    /// The nodes harmed.
+    fn nodes(&self) -> Vec<usize>;
+
+    /// What was done, for people.
+    fn description(&self) -> String;
+
+    /// Undoes it and says what it did.
+    async fn end(self: Box<Self>, injection: &Injection) -> Result<Evidence, Error>;
+}
+
+/// What an injection is proven to have done.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Evidence {
+    /// Whether it took effect.
+    pub effective: bool,
+    /// What was seen, for people.
+    pub description: String,
+    /// What was measured.
+    pub measured: Map<String, Json>,
+}
+
+/// What harms a cluster over a run.
+#[async_trait]
+pub trait Nemesis: Send + Sync + Debug {
+    /// What the provider must offer.
+    fn needs(&self) -> BTreeSet<Capability>;
+
+    /// Refuses a target that cannot take its faults.
+    fn fits(&self, target: &dyn Target) -> Result<(), Error>;
+
+    /// Injects faults until `until` (nanoseconds of the run's clock) or until stopped, and has ended every
+    /// one of them when it returns. Records each beginning and end.
+    async fn run(self: Box<Self>, deployment: Arc<Deployment>, until: u64) -> Result<(), Error>;
+}
+
+/// Something that can be named in a campaign: a target, a workload, a fault.
+pub struct Kind<T: ?Sized> {
+    /// Its name.
+    pub name: &'static str,
+    /// One line for people.
+    pub summary: &'static str,
+    /// What it needs of the machine or the provider, for people; empty if nothing.
+    pub needs: &'static str,
+    /// Makes one from its options (an object, or null for the defaults). Unknown options are errors.
+    pub build: Build<T>,
+}
+
+/// How a [`Kind`] makes one from its options.
+pub type Build<T> = Box<dyn Fn(&Json) -> Result<Arc<T>, Error> + Send + Sync>;
+
+impl<T: ?Sized> Debug for Kind<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Kind").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// A target that can be named.
+pub type TargetKind = Kind<dyn Target>;
+/// A workload that can be named.
+pub type WorkloadKind = Kind<dyn Workload>;
+/// A fault that can be named.
+pub type FaultKind = Kind<dyn Fault>;
+
+/// Reads options into a struct that denies unknown fields; null means the defaults.
+pub fn options<T: serde::de::DeserializeOwned + Default>(name: &str, given: &Json) -> Result<T, Error> {
+    if given.is_null() {
+        return Ok(T::default());
+    }
+    serde_json::from_value(given.clone()).map_err(|e| Error::Config(format!("options of `{name}`: {e}")))
+}

@@ -1,0 +1,569 @@
+//! The life of a run, from preparing the target to its stored history.
+//!
+//! prepare → provision → start → ready → warm-up → main (with faults) → heal → recovered → final → end.
+//! Whatever happens on the way, the cluster is taken down and the log is closed. Judging is not done here:
+//! it works on the log alone, so that a stored run can be judged again.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use serde_json::Value as Json;
+use squall_cluster::{Capability, Cluster, ClusterSpec, ExitEvent, Provider};
+use squall_history::{Entry, NodeInfo, Note, Phase, RunHeader, SCHEMA_VERSION};
+use tokio::task::JoinSet;
+
+use crate::deployment::Deployment;
+use crate::generator::Rate;
+use crate::protocol::{Layout, Nemesis, NodeLayout, Setting, Target, Workload};
+use crate::recorder::{Recorder, RunClock, Watcher, Writing};
+use crate::scheduler::{Driven, Stage, Worker, close, drive};
+use crate::seed::Seed;
+use crate::stop::Stop;
+use crate::{Error, logscan, monitor};
+
+/// Everything about a run, resolved.
+#[derive(Debug)]
+pub struct RunSpec {
+    /// Its name within its campaign.
+    pub name: String,
+    /// Its folder in the store. It exists, and holds no history yet.
+    pub dir: PathBuf,
+    /// Its seed.
+    pub seed: u64,
+    /// Number of nodes.
+    pub nodes: usize,
+    /// Processes that act at a time.
+    pub workers: usize,
+    /// Operations a second, all processes together; `None` for as fast as answers come.
+    pub rate: Option<f64>,
+    /// How long clients act before faults begin.
+    pub warm_up: Duration,
+    /// How long the main phase lasts.
+    pub time_limit: Duration,
+    /// How long the cluster may take to serve again after healing.
+    pub recovery_limit: Duration,
+    /// How long an operation may take.
+    pub op_timeout: Duration,
+    /// How long the cluster may take to serve after it was started.
+    pub ready_limit: Duration,
+    /// The system under test.
+    pub target: Arc<dyn Target>,
+    /// What clients do.
+    pub workload: Arc<dyn Workload>,
+    /// What harms the cluster.
+    pub nemesis: Box<dyn Nemesis>,
+    /// What the run will be judged by.
+    pub consistency: String,
+    /// Everything else worth keeping in the log's header.
+    pub options: Json,
+    /// Whether to keep packet captures.
+    pub pcap: bool,
+}
+
+/// What came of a run, beside its log.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// What the target said of its version.
+    pub target_version: String,
+    /// Operations of warm-up and main phase.
+    pub driven: Driven,
+    /// Seconds from healing until every node served, if they did within the limit.
+    pub recovery_seconds: Option<f64>,
+    /// Why the run ended early, if it did.
+    pub stopped: Option<String>,
+}
+
+/// What a person may watch while a run goes on.
+#[derive(Clone, Debug, Default)]
+pub struct Progress(Arc<Mutex<Watched>>);
+
+/// A look at a run.
+#[derive(Clone, Debug, Default)]
+pub struct Watched {
+    /// The current phase.
+    pub phase: String,
+    /// When it began.
+    pub since: Option<Instant>,
+    /// Counts, once clients act.
+    pub recorder: Option<Recorder>,
+    /// What faults act on, once it exists.
+    pub deployment: Option<Arc<Deployment>>,
+}
+
+impl Progress {
+    /// How it stands.
+    pub fn look(&self) -> Watched {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, change: impl FnOnce(&mut Watched)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn phase(&self, name: &str) {
+        self.set(|w| {
+            w.phase = name.to_owned();
+            w.since = Some(Instant::now());
+        });
+    }
+}
+
+/// The run log's name in a run's folder.
+pub const LOG_FILE: &str = "history.jsonl.zst";
+
+/// Refuses what cannot work, before anything starts.
+pub fn check(spec: &RunSpec) -> Result<(), Error> {
+    for f in spec.workload.functions() {
+        if !spec.target.supports(f) {
+            return Err(Error::Config(format!(
+                "the workload `{}` needs `{f}`, which the target `{}` cannot do",
+                spec.workload.name(),
+                spec.target.name()
+            )));
+        }
+    }
+    if spec.nodes == 0 || spec.workers == 0 {
+        return Err(Error::Config("a run needs at least one node and one process".into()));
+    }
+    spec.workload.checks(&spec.consistency)?;
+    spec.nemesis.fits(&*spec.target)
+}
+
+/// Runs it. An error means that the harness, the provisioning or the target's set-up broke; what the target
+/// does wrong later is in the log, for the checks.
+pub async fn run(
+    spec: RunSpec,
+    provider: &dyn Provider,
+    stop: Stop,
+    progress: Progress,
+    watcher: Option<Watcher>,
+) -> Result<Finished, Error> {
+    check(&spec)?;
+    progress.phase("prepare");
+    let version = spec.target.prepare().await?;
+    progress.phase("provision");
+    let mut needs = spec.nemesis.needs();
+    needs.insert(Capability::Nodes);
+    let cluster = provider
+        .provision(&ClusterSpec {
+            nodes: spec.nodes,
+            clients: spec.workers + 1,
+            seed: Seed(spec.seed).network(),
+            dir: spec.dir.clone(),
+            needs,
+            pcap: spec.pcap,
+        })
+        .await?;
+    let live = Live::start(spec, &cluster, version, stop, progress.clone(), watcher);
+    let result = match live {
+        Ok(live) => live.finish().await,
+        Err(e) => Err(e),
+    };
+    progress.phase("shut down");
+    let down = cluster.shut_down().await;
+    let finished = result?;
+    down?;
+    Ok(finished)
+}
+
+/// A run whose cluster exists.
+struct Live {
+    spec: RunSpec,
+    version: String,
+    deployment: Arc<Deployment>,
+    writing: Writing,
+    progress: Progress,
+    background: JoinSet<()>,
+}
+
+impl Live {
+    fn start(
+        spec: RunSpec,
+        cluster: &Cluster,
+        version: String,
+        stop: Stop,
+        progress: Progress,
+        watcher: Option<Watcher>,
+    ) -> Result<Live, Error> {
+        let layout = Arc::new(Layout {
+            nodes: cluster
+                .nodes
+                .iter()
+                .map(|n| NodeLayout {
+                    name: n.name().to_owned(),
+                    address: n.address(),
+                    data_dir: n.data_dir().to_owned(),
+                })
+                .collect(),
+        });
+        let clock = RunClock::start();
+        let (recorder, writing) = Recorder::start(clock, spec.workers, &spec.dir.join(LOG_FILE), watcher)?;
+        let header = header(&spec, &layout, &version);
+        recorder.note(|_| Entry::Run(Box::new(header)));
+        let deployment = Arc::new(Deployment::new(
+            cluster.nodes.clone(),
+            cluster.net.clone(),
+            cluster.links.clone(),
+            layout,
+            spec.target.clone(),
+            spec.workers,
+            recorder.clone(),
+            stop,
+        ));
+        progress.set(|w| {
+            w.recorder = Some(recorder);
+            w.deployment = Some(deployment.clone());
+        });
+        Ok(Live { spec, version, deployment, writing, progress, background: JoinSet::new() })
+    }
+
+    async fn finish(mut self) -> Result<Finished, Error> {
+        let lived = self.live().await;
+        self.background.abort_all();
+        for node in &self.deployment.nodes {
+            // What cannot be killed now goes with its namespace.
+            let _ = node.kill().await;
+        }
+        if let Err(e) = &lived {
+            self.note("warning", format!("the run broke: {e}"));
+        }
+        self.scan_logs()?;
+        self.phase("end");
+        self.progress.set(|w| *w = Watched::default());
+        let (driven, recovery_seconds) = match lived {
+            Ok(lived) => lived,
+            Err(e) => {
+                self.writing.finish()?;
+                return Err(e);
+            }
+        };
+        self.writing.finish()?;
+        Ok(Finished {
+            target_version: self.version,
+            driven,
+            recovery_seconds,
+            stopped: self.deployment.stop.reason(),
+        })
+    }
+
+    async fn live(&mut self) -> Result<(Driven, Option<f64>), Error> {
+        self.phase("setup");
+        self.watch_exits();
+        for node in 0..self.deployment.nodes.len() {
+            self.deployment.start(node).await?;
+        }
+        self.wait_until_ready().await?;
+        self.background.spawn({
+            let mut tasks = monitor::watch(self.deployment.clone());
+            async move { while tasks.join_next().await.is_some() {} }
+        });
+        let workers = self.set_up_workload().await?;
+        let (workers, driven) = self.drive_main(workers).await?;
+        self.phase("heal");
+        let healed = Instant::now();
+        self.deployment.heal().await?;
+        let recovery_seconds = self.wait_until_recovered(healed).await;
+        let workers = if recovery_seconds.is_some() && !self.deployment.stop.is_stopped() {
+            self.phase("final");
+            self.drive_final(workers).await?
+        } else {
+            workers
+        };
+        close(workers, Duration::from_millis(200)).await;
+        Ok((driven, recovery_seconds))
+    }
+
+    fn stage(&self) -> Stage {
+        Stage {
+            target: self.spec.target.clone(),
+            net: self.deployment.net.clone(),
+            layout: self.deployment.layout.clone(),
+            recorder: self.deployment.recorder.clone(),
+            stop: self.deployment.stop.clone(),
+            seed: Seed(self.spec.seed),
+            op_timeout: self.spec.op_timeout,
+        }
+    }
+
+    fn setting(&self) -> Setting {
+        Setting { seed: Seed(self.spec.seed), workers: self.spec.workers, nodes: self.spec.nodes }
+    }
+
+    async fn set_up_workload(&self) -> Result<Vec<Worker>, Error> {
+        let mut client = self.spec.target.connect(0, self.deployment.via()).await?;
+        tokio::time::timeout(self.spec.ready_limit, client.setup())
+            .await
+            .map_err(|_| Error::Target("the workload's set-up did not end in time".into()))??;
+        client.close().await;
+        Ok(Worker::all(self.spec.workers, self.spec.nodes))
+    }
+
+    /// Warm-up and main phase: clients act throughout, faults in the main phase only.
+    async fn drive_main(&mut self, workers: Vec<Worker>) -> Result<(Vec<Worker>, Driven), Error> {
+        self.phase("warm-up");
+        let clock = self.deployment.recorder.clock();
+        let main_from = clock.now() + self.spec.warm_up.as_nanos() as u64;
+        let until = main_from + self.spec.time_limit.as_nanos() as u64;
+        let mut generator = self.spec.workload.generator(&self.setting());
+        if let Some(rate) = self.spec.rate {
+            generator = Box::new(Rate::new(rate, clock.now(), generator));
+        }
+        let nemesis = std::mem::replace(&mut self.spec.nemesis, Box::new(Calm));
+        let deployment = self.deployment.clone();
+        let faults = async {
+            let stop = deployment.stop.clone();
+            tokio::select! {
+                () = tokio::time::sleep_until(clock.instant(main_from).into()) => {}
+                () = stop.stopped() => return Ok(()),
+            }
+            self.phase("main");
+            let harmed = nemesis.run(deployment.clone(), until).await;
+            if let Err(e) = &harmed {
+                stop.stop(&format!("a fault could not be applied: {e}"));
+            }
+            harmed
+        };
+        let stage = self.stage();
+        let (driven, harmed) = tokio::join!(drive(&stage, generator, workers, Some(until)), faults);
+        harmed?;
+        let (workers, _, driven) = driven?;
+        self.note_data(
+            "offered",
+            format!("{} operations were due, {} were started", driven.offered, driven.started),
+            [("offered", driven.offered.into()), ("started", driven.started.into())],
+        );
+        if self.deployment.recorder.has_failed() {
+            return Err(Error::Broken("the run log can no longer be written (is the disk full?)".into()));
+        }
+        Ok((workers, driven))
+    }
+
+    async fn drive_final(&self, workers: Vec<Worker>) -> Result<Vec<Worker>, Error> {
+        let Some(generator) = self.spec.workload.finish(&self.setting()) else {
+            return Ok(workers);
+        };
+        let limit = self.spec.recovery_limit.max(Duration::from_secs(10)).as_nanos() as u64;
+        let until = self.deployment.recorder.clock().now() + limit;
+        let (workers, _, _) = drive(&self.stage(), generator, workers, Some(until)).await?;
+        Ok(workers)
+    }
+
+    /// Waits until every node serves; an exit meanwhile ends the wait with what its log says.
+    async fn wait_until_ready(&self) -> Result<(), Error> {
+        let begun = Instant::now();
+        let mut last = vec![String::from("it was not asked yet"); self.deployment.nodes.len()];
+        loop {
+            if self.deployment.stop.is_stopped() {
+                return Err(Error::Interrupted);
+            }
+            let waiting = self.ask_all(&mut last).await;
+            let Some(&node) = waiting.first() else {
+                return Ok(());
+            };
+            if let Some(exit) = self.exited(node) {
+                return Err(Error::Target(exit));
+            }
+            if begun.elapsed() > self.spec.ready_limit {
+                let name = self.deployment.name(node);
+                let limit = self.spec.ready_limit.as_secs_f64();
+                let tail = self.log_tail(node);
+                return Err(Error::Target(format!(
+                    "node {name} did not become ready within {limit} s: {}{tail}",
+                    last[node]
+                )));
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn wait_until_recovered(&self, healed: Instant) -> Option<f64> {
+        let mut last = vec![String::new(); self.deployment.nodes.len()];
+        let interrupted = self.deployment.stop.is_stopped();
+        loop {
+            let waiting = self.ask_all(&mut last).await;
+            let seconds = healed.elapsed().as_secs_f64();
+            if waiting.is_empty() {
+                self.note_recovery(true, seconds, "every node serves again".into());
+                self.phase("recovered");
+                return Some(seconds);
+            }
+            if healed.elapsed() > self.spec.recovery_limit {
+                let who: Vec<_> =
+                    waiting.iter().map(|&n| format!("{}: {}", self.deployment.name(n), last[n])).collect();
+                self.note_recovery(
+                    false,
+                    seconds,
+                    format!("not every node serves again: {}", who.join("; ")),
+                );
+                return None;
+            }
+            if interrupted {
+                // Nobody waits for a cluster that is about to be thrown away.
+                return None;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Asks all nodes at once; gives those that do not serve, and why in `last`.
+    async fn ask_all(&self, last: &mut [String]) -> Vec<usize> {
+        let mut asked = JoinSet::new();
+        for node in 0..last.len() {
+            let deployment = self.deployment.clone();
+            let limit = self.spec.op_timeout;
+            asked.spawn(async move {
+                let answer =
+                    tokio::time::timeout(limit, deployment.target.ready(node, deployment.via())).await;
+                match answer {
+                    Ok(Ok(())) => (node, None),
+                    Ok(Err(e)) => (node, Some(e.to_string())),
+                    Err(_) => (node, Some(format!("no answer within {} s", limit.as_secs_f64()))),
+                }
+            });
+        }
+        let mut waiting = Vec::new();
+        while let Some(answer) = asked.join_next().await {
+            if let Ok((node, Some(why))) = answer {
+                last[node] = why;
+                waiting.push(node);
+            }
+        }
+        waiting.sort_unstable();
+        waiting
+    }
+
+    fn exited(&self, node: usize) -> Option<String> {
+        let handle = &self.deployment.nodes[node];
+        for program in self.spec.target.programs(node, &self.deployment.layout) {
+            if let squall_cluster::ProgramState::Exited(exit) = handle.state(&program.name) {
+                let name = handle.name();
+                let tail = self.log_tail(node);
+                return Some(format!("`{}` on {name} ended while starting ({exit}){tail}", program.name));
+            }
+        }
+        None
+    }
+
+    /// The last lines of a node's logs, for an error message; empty if there are none.
+    fn log_tail(&self, node: usize) -> String {
+        const LINES: usize = 5;
+        let mut out = String::new();
+        for program in self.spec.target.programs(node, &self.deployment.layout) {
+            let path = self.deployment.nodes[node].log_dir().join(format!("{}.log", program.name));
+            let Ok(bytes) = std::fs::read(&path) else { continue };
+            let text = String::from_utf8_lossy(&bytes);
+            let lines: Vec<_> = text.lines().collect();
+            for line in &lines[lines.len().saturating_sub(LINES)..] {
+                out.push_str("\n    ");
+                out.extend(line.chars().filter(|c| !c.is_control()).take(300));
+            }
+        }
+        if out.is_empty() { out } else { format!("; its log ends:{out}") }
+    }
+
+    fn watch_exits(&mut self) {
+        for node in &self.deployment.nodes {
+            let mut exits = node.exits();
+            let recorder = self.deployment.recorder.clone();
+            let name = node.name().to_owned();
+            self.background.spawn(async move {
+                while let Ok(event) = exits.recv().await {
+                    note_exit(&recorder, &name, &event);
+                }
+            });
+        }
+    }
+
+    fn scan_logs(&self) -> Result<(), Error> {
+        let patterns = self.spec.target.log_patterns();
+        for node in &self.deployment.nodes {
+            let time = self.deployment.recorder.clock().now();
+            let notes = match logscan::scan(node.name(), node.log_dir(), &patterns, time) {
+                Ok(notes) => notes,
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(e) => return Err(Error::io(format!("the logs of {} cannot be read", node.name()), e)),
+            };
+            for note in notes {
+                self.deployment.recorder.note(|time| Entry::Note(Box::new(Note { time, ..note })));
+            }
+        }
+        Ok(())
+    }
+
+    fn phase(&self, name: &str) {
+        self.progress.phase(name);
+        let name = name.to_owned();
+        self.deployment.recorder.note(|time| Entry::Phase(Phase { time, name }));
+    }
+
+    fn note(&self, kind: &str, text: String) {
+        self.note_data(kind, text, []);
+    }
+
+    fn note_data<const N: usize>(&self, kind: &str, text: String, data: [(&str, Json); N]) {
+        let data = data.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
+        let kind = kind.to_owned();
+        self.deployment
+            .recorder
+            .note(|time| Entry::Note(Box::new(Note { time, kind, node: None, text, data })));
+    }
+
+    fn note_recovery(&self, recovered: bool, seconds: f64, text: String) {
+        self.note_data("recovery", text, [("recovered", recovered.into()), ("seconds", seconds.into())]);
+    }
+}
+
+/// Stands in for a nemesis that has been handed over.
+#[derive(Debug)]
+struct Calm;
+
+#[async_trait::async_trait]
+impl Nemesis for Calm {
+    fn needs(&self) -> std::collections::BTreeSet<Capability> {
+        std::collections::BTreeSet::new()
+    }
+
+    fn fits(&self, _target: &dyn Target) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn run(self: Box<Self>, _deployment: Arc<Deployment>, _until: u64) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+fn header(spec: &RunSpec, layout: &Layout, version: &str) -> RunHeader {
+    RunHeader {
+        schema_version: SCHEMA_VERSION,
+        name: spec.name.clone(),
+        target: spec.target.name().to_owned(),
+        target_version: version.to_owned(),
+        workload: spec.workload.name().to_owned(),
+        consistency: spec.consistency.clone(),
+        seed: spec.seed,
+        nodes: layout
+            .nodes
+            .iter()
+            .map(|n| NodeInfo { name: n.name.clone(), address: n.address.to_string() })
+            .collect(),
+        concurrency: spec.workers as u32,
+        started_unix_nanos: monitor::unix_nanos(SystemTime::now()) as u64,
+        options: spec.options.clone(),
+    }
+}
+
+fn note_exit(recorder: &Recorder, name: &str, event: &ExitEvent) {
+    let mut data = std::collections::BTreeMap::from([
+        ("program".to_owned(), Json::from(event.program.clone())),
+        ("expected".to_owned(), event.expected.into()),
+    ]);
+    match event.exit {
+        squall_cluster::Exit::Code(code) => data.insert("code".into(), code.into()),
+        squall_cluster::Exit::Signal(signal) => data.insert("signal".into(), signal.into()),
+    };
+    let how = if event.expected { "was ended" } else { "ended by itself" };
+    let text = format!("`{}` on {name} {how}: {}", event.program, event.exit);
+    let node = Some(name.to_owned());
+    recorder.note(|time| Entry::Note(Box::new(Note { time, kind: "exit".into(), node, text, data })));
+}

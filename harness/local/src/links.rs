@@ -1,0 +1,105 @@
+//! The table of directed links that the fabric obeys and the harness changes.
+//!
+//! One lock guards it. The fabric takes it for each packet's decision, never over a system call, so that a
+//! change of any number of links is one step: no packet is judged by half of it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use squall_cluster::{Endpoint, Error, LinkCounters, LinkPolicy, Links};
+
+use crate::addressing::Map;
+use crate::policy::{self, Memory};
+
+/// One directed link.
+#[derive(Clone, Debug)]
+pub(crate) struct Link {
+    /// What is in force.
+    pub policy: LinkPolicy,
+    /// Whether that is nothing: asked for each packet.
+    pub clear: bool,
+    /// What it has done.
+    pub counters: LinkCounters,
+    /// What its decisions depend on beside the policy.
+    pub memory: Memory,
+}
+
+impl Link {
+    fn set(&mut self, policy: LinkPolicy) {
+        if self.policy != policy {
+            self.memory.policy_changed();
+            self.policy = policy;
+            self.clear = policy.is_clear();
+        }
+    }
+}
+
+/// Every directed link of a cluster.
+#[derive(Debug)]
+pub(crate) struct Table {
+    /// Who is where.
+    pub map: Map,
+    links: Mutex<Vec<Link>>,
+}
+
+impl Table {
+    /// All links clear; `seed` decides whom chance will hit.
+    pub fn new(map: Map, seed: u64) -> Self {
+        let link = |number| Link {
+            policy: LinkPolicy::default(),
+            clear: true,
+            counters: LinkCounters::default(),
+            memory: Memory::new(seed, number),
+        };
+        Table { map, links: Mutex::new((0..map.links() as u64).map(link).collect()) }
+    }
+
+    /// The links, by [`Map::link`].
+    pub fn lock(&self) -> MutexGuard<'_, Vec<Link>> {
+        // Nothing panics while it holds the lock; if it did, the numbers in it are still numbers.
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The harness's side of the table.
+#[derive(Debug)]
+pub(crate) struct LocalLinks {
+    /// Shared with the fabric.
+    pub table: Arc<Table>,
+}
+
+#[async_trait]
+impl Links for LocalLinks {
+    async fn apply(&self, changes: &[(Endpoint, Endpoint, LinkPolicy)]) -> Result<(), Error> {
+        let mut known = Vec::with_capacity(changes.len());
+        for (from, to, policy) in changes {
+            let link = self.table.map.link(*from, *to);
+            let link =
+                link.ok_or_else(|| Error::Invalid(format!("there is no link from {from:?} to {to:?}")))?;
+            if let Some(fault) = policy::fault_in(policy) {
+                return Err(Error::Invalid(format!("the policy from {from:?} to {to:?}: {fault}")));
+            }
+            known.push((link, *policy));
+        }
+        let mut links = self.table.lock();
+        for (link, policy) in known {
+            links[link].set(policy);
+        }
+        Ok(())
+    }
+
+    async fn heal(&self) -> Result<(), Error> {
+        for link in self.table.lock().iter_mut() {
+            link.set(LinkPolicy::default());
+        }
+        Ok(())
+    }
+
+    fn policy(&self, from: Endpoint, to: Endpoint) -> LinkPolicy {
+        self.table.map.link(from, to).map(|link| self.table.lock()[link].policy).unwrap_or_default()
+    }
+
+    fn counters(&self, from: Endpoint, to: Endpoint) -> LinkCounters {
+        self.table.map.link(from, to).map(|link| self.table.lock()[link].counters).unwrap_or_default()
+    }
+}

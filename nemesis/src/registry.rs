@@ -1,0 +1,44 @@
+//! Every fault by its name.
+
+use std::sync::Arc;
+
+use squall_engine::protocol::{Fault, FaultKind, options};
+
+use crate::clock::Clock;
+use crate::partition::Partition;
+use crate::process::{Kill, Pause, RestartAll};
+
+/// The faults that a campaign can name.
+pub fn faults() -> Vec<FaultKind> {
+    vec![
+        kind::<Partition>("partition", "cuts links between nodes, or between clients and nodes", "links"),
+        kind::<Kill>("kill", "kills a node's programs (SIGKILL) and starts them again later", "nodes"),
+        kind::<Pause>("pause", "stops a node's programs (SIGSTOP) and lets them go on later", "nodes"),
+        kind::<RestartAll>("restart-all", "kills every node at once and starts all again", "nodes"),
+        kind::<Clock>("clock", "moves a node's wall clock: jumps, drifts, strobes, freezes", "clock"),
+    ]
+}
+
+fn kind<F>(name: &'static str, summary: &'static str, needs: &'static str) -> FaultKind
+where
+    F: Fault + serde::de::DeserializeOwned + Default + Validate + 'static,
+{
+    FaultKind {
+        name,
+        summary,
+        needs,
+        build: Box::new(move |given| {
+            let fault: F = options(name, given)?;
+            fault.validate()?;
+            Ok(Arc::new(fault))
+        }),
+    }
+}
+
+/// What options can be wrong about beyond their types.
+pub(crate) trait Validate {
+    /// An error for options that make no sense.
+    fn validate(&self) -> Result<(), squall_engine::Error> {
+        Ok(())
+    }
+}

@@ -1,0 +1,97 @@
+//! Which nodes are harmed: drawn by the seed as far as it can be, resolved when the fault begins.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
+use squall_engine::seed::Rng;
+use squall_engine::{Deployment, Error};
+
+/// Which nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Victims {
+    /// Any one.
+    One,
+    /// Fewer than half, at least one.
+    Minority,
+    /// More than half, not all.
+    Majority,
+    /// Whoever leads when the fault begins.
+    Leader,
+    /// Every node.
+    All,
+}
+
+pub(crate) const EVERY_KIND: [Victims; 5] =
+    [Victims::One, Victims::Minority, Victims::Majority, Victims::Leader, Victims::All];
+
+/// Draws a kind of victims and an order of the nodes, from which they are taken.
+pub(crate) fn plan(rng: &mut Rng, nodes: usize, among: &[Victims], plan: &mut Map<String, Json>) {
+    let victims = among[rng.index(among.len())];
+    let mut order: Vec<usize> = (0..nodes).collect();
+    rng.shuffle(&mut order);
+    let count = match victims {
+        Victims::One | Victims::Leader => 1,
+        // Between one and the largest minority.
+        Victims::Minority => 1 + rng.index((nodes - 1) / 2),
+        Victims::Majority => (nodes / 2 + 1) + rng.index(nodes - nodes / 2 - 1),
+        Victims::All => nodes,
+    };
+    order.truncate(count.min(nodes));
+    plan.insert("targets".into(), serde_json::to_value(victims).expect("a plain enum"));
+    plan.insert("nodes".into(), order.into());
+}
+
+/// The nodes of a plan, as places in the cluster. The leader is asked for now; if nobody leads, the node
+/// drawn takes its place.
+pub(crate) fn resolve(plan: &Map<String, Json>, deployment: &Deployment) -> Result<Vec<usize>, Error> {
+    let drawn: Vec<usize> = field(plan, "nodes")?;
+    let victims: Victims = field(plan, "targets")?;
+    Ok(match (victims, deployment.leader.now()) {
+        (Victims::Leader, Some((leader, _))) => vec![leader],
+        _ => drawn,
+    })
+}
+
+/// A part of a plan. Plans are made by this crate, or come from a file that a person may have changed.
+pub(crate) fn field<T: serde::de::DeserializeOwned>(
+    plan: &Map<String, Json>,
+    name: &str,
+) -> Result<T, Error> {
+    let value = plan.get(name).cloned().unwrap_or(Json::Null);
+    serde_json::from_value(value).map_err(|e| Error::Config(format!("`{name}` of a planned fault: {e}")))
+}
+
+/// Names of nodes, for people.
+pub(crate) fn names(deployment: &Deployment, nodes: &[usize]) -> String {
+    let mut nodes = nodes.to_vec();
+    nodes.sort_unstable();
+    nodes.iter().map(|n| deployment.name(*n)).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use squall_engine::seed::Seed;
+
+    use super::*;
+
+    #[test]
+    fn minorities_and_majorities_are_what_they_say() {
+        for nodes in 1..=9usize {
+            for k in 0..200 {
+                for among in EVERY_KIND {
+                    let mut drawn = Map::new();
+                    plan(&mut Seed(3).fault(k), nodes, &[among], &mut drawn);
+                    let count = field::<Vec<usize>>(&drawn, "nodes").unwrap().len();
+                    match among {
+                        Victims::One | Victims::Leader => assert_eq!(count, 1),
+                        Victims::Minority => {
+                            assert!(count >= 1 && (nodes == 1 || 2 * count < nodes || nodes == 2))
+                        }
+                        Victims::Majority => assert!(2 * count > nodes && (count < nodes || nodes <= 2)),
+                        Victims::All => assert_eq!(count, nodes),
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Every injection with what proves that it took effect, and what clients felt of it.
+
+use maud::{Markup, html};
+use serde_json::Value as Json;
+use squall_checkers::run::{Availability, Window};
+use squall_checkers::{Budget, Check};
+
+use super::run::Run;
+use crate::text::{counted, cut, inert, percent, seconds};
+
+/// Injections that are listed at once; the others can be unfolded.
+const LISTED: usize = 30;
+
+/// The section, or nothing for a run without faults.
+pub fn section(run: &Run<'_>) -> Markup {
+    if run.windows.is_empty() {
+        return html! {};
+    }
+    let felt = Availability.check(run.history, &Budget::default()).details;
+    let felt: Vec<Json> = felt.get("faults").and_then(Json::as_array).cloned().unwrap_or_default();
+    let rows: Vec<Markup> = run.windows.iter().enumerate().map(|(i, w)| row(run, w, felt.get(i))).collect();
+    html! {
+        section id="faults" {
+            h2 { "Faults and their evidence" }
+            p.soft { "Measured, not assumed: what each fault did, and what clients saw of it." }
+            (table(&rows[..rows.len().min(LISTED)]))
+            @if rows.len() > LISTED {
+                details { summary { (counted((rows.len() - LISTED) as u64, "more fault")) } (table(&rows[LISTED..])) }
+            }
+        }
+    }
+}
+
+fn table(rows: &[Markup]) -> Markup {
+    html! {
+        div.scroll { table {
+            thead { tr {
+                th scope="col" { "Fault" } th scope="col" { "Nodes" } th.right scope="col" { "From" } th.right scope="col" { "For" }
+                th scope="col" { "Effect" } th scope="col" { "Evidence" } th.right scope="col" { "Answered ok" } th.right scope="col" { "Longest silence" } th.right scope="col" { "Served again" }
+            } }
+            tbody { @for row in rows { (row) } }
+        } }
+    }
+}
+
+fn row(run: &Run<'_>, w: &Window<'_>, felt: Option<&Json>) -> Markup {
+    let figure = |key: &str| felt.and_then(|f| f.get(key)).and_then(Json::as_f64);
+    let start = w.from() as f64 / 1e9;
+    html! {
+        tr {
+            td { span.kind style={"--c:" (run.colour(&w.begin.kind))} { (inert(&w.begin.kind)) }
+                @if !w.begin.description.is_empty() { br; span.soft { (inert(&w.begin.description)) } } }
+            td { (inert(&w.begin.nodes.join(", "))) }
+            td.num.right { (format!("{start:.2} s")) }
+            td.num.right { @match w.end { Some(end) => (seconds((end.time - w.from()) as f64 / 1e9)), None => "to the end" } }
+            td { @match w.effective() {
+                Some(true) => span.chip.yes { "✓ took effect" },
+                Some(false) => span.chip.no { "✗ no effect" },
+                None => span.chip.maybe { "not measured" },
+            } }
+            td { (evidence(w)) }
+            td.num.right { @match figure("ok_share") { Some(s) => (percent(s)), None => "–" } }
+            td.num.right { @match figure("longest_gap_seconds") { Some(s) => (seconds(s)), None => "–" } }
+            td.num.right { @match figure("served_again_seconds") { Some(s) => { "after " (seconds(s)) }, None => "–" } }
+        }
+    }
+}
+
+fn evidence(w: &Window<'_>) -> Markup {
+    let Some(end) = w.end else { return html! { span.soft { "the log ends first" } } };
+    html! {
+        dl.evidence { @for (key, value) in &end.evidence {
+            div { dt { (inert(&key.replace('_', " "))) } dd { (plain(value)) } }
+        } }
+        @if !end.description.is_empty() && end.description != w.begin.description { span.soft { (inert(&end.description)) } }
+    }
+}
+
+fn plain(value: &Json) -> String {
+    let text = match value {
+        Json::String(s) => inert(s),
+        Json::Number(n) if n.is_f64() => format!("{:.3}", n.as_f64().unwrap_or_default()),
+        Json::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
+        other => inert(&other.to_string()),
+    };
+    cut(&text, 200)
+}

@@ -1,0 +1,215 @@
+//! The picture of an anomaly: operations by process around it, with the leader and the faults of that time.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use squall_history::{Op, Outcome, ProcessId};
+
+use super::cluster::ticks;
+use super::run::{Run, fault_name};
+use crate::plot::{LEFT, Scale, WIDTH, escape};
+use crate::text::{at, count, duration, inert, operation, outcome, value};
+
+const ROW: usize = 26;
+/// Rows and operations of one picture.
+const ROWS: usize = 36;
+const BARS: usize = 600;
+/// A picture of fewer operations than this begins with what led to them: so many, from so many nanoseconds.
+const ALONE: usize = 3;
+const LED_TO: usize = 12;
+const REACH: u64 = 2_000_000_000;
+/// Room for the lanes of leader and faults.
+const HEAD: usize = 2 * 20 + 4;
+
+/// Draws what happened from a little before the first of `ops` to a little after the last. Other operations
+/// are shown if they are about the same keys; what is left out is counted below the picture.
+pub fn around(run: &Run<'_>, ops: &[Op<'_>]) -> String {
+    let scale = scale(run, ops);
+    let (shown, left_out) = neighbours(run, ops, &scale);
+    let mut rows: BTreeMap<ProcessId, usize> = shown.iter().map(|op| (op.process, 0)).collect();
+    rows.values_mut().enumerate().for_each(|(row, place)| *place = row);
+    let height = HEAD + rows.len() * ROW;
+    let mut svg = String::new();
+    faults(run, &scale, height, &mut svg);
+    leaders(run, &scale, &mut svg);
+    for (process, row) in &rows {
+        let node = run.history.node_of(*process).map_or(String::new(), |n| format!(" {}", inert(n)));
+        let (y, line) = (HEAD + row * ROW + 17, HEAD + (row + 1) * ROW);
+        let _ = write!(
+            svg,
+            "<text class=\"lane-name\" x=\"{}\" y=\"{y}\" text-anchor=\"end\">{process}{}</text>\
+             <line class=\"lane-line\" x1=\"{LEFT}\" x2=\"{WIDTH}\" y1=\"{line}\" y2=\"{line}\"/>",
+            LEFT - 8,
+            escape(&node)
+        );
+    }
+    for op in &shown {
+        let proof = ops.iter().any(|o| o.index == op.index);
+        bar(run, &scale, op, HEAD + rows[&op.process] * ROW, proof, &mut svg);
+    }
+    ticks(&scale, height, &mut svg);
+    let omitted = match left_out {
+        0 => String::new(),
+        n => format!(
+            "<p class=\"soft\">{} more operations of this time are left out of the picture; the table of operations has them.</p>",
+            count(n as u64)
+        ),
+    };
+    format!(
+        "<figure class=\"plot wide\"><figcaption>Around it <span>a row a process; outlined: operations of the anomaly; \
+         an info (dashed) may take effect at any later time</span></figcaption>\
+         <svg viewBox=\"0 0 {WIDTH} {}\" role=\"img\" aria-label=\"Operations by process around the anomaly; the table above lists those that prove it\">{svg}</svg></figure>{omitted}",
+        height + 26
+    )
+}
+
+/// The time around operations that pictures of them show.
+pub fn scale(run: &Run<'_>, ops: &[Op<'_>]) -> Scale {
+    let from = ops.iter().map(|op| op.start).min().unwrap_or(0);
+    // An operation that nobody answered would stretch the picture to its time-out.
+    let end = |op: &Op<'_>| if op.outcome == Outcome::Info { op.start } else { run.end_of(op) };
+    let to = ops.iter().map(end).max().unwrap_or(from).max(from.saturating_add(1_000));
+    let from = if ops.len() < ALONE { before(run, ops, from) } else { from };
+    let pad = (to - from) / 12;
+    Scale::new(from.saturating_sub(pad), to.saturating_add(pad))
+}
+
+/// Where a picture of few operations begins: with the last ones on their keys before them, since an answer
+/// that cannot be is only seen beside what led to it.
+fn before(run: &Run<'_>, ops: &[Op<'_>], from: u64) -> u64 {
+    let earliest = from.saturating_sub(REACH);
+    let at = run.history.ops().take_while(|op| op.start < from).count();
+    let same_key = |op: &Op<'_>| ops.iter().any(|o| o.key == op.key) && op.outcome != Outcome::Fail;
+    let near = (0..at).rev().map(|i| run.history.op(i)).take_while(|op| op.start >= earliest);
+    near.filter(same_key).take(LED_TO).last().map_or(from, |op| op.start)
+}
+
+/// The operations of the picture by invocation, and how many of the same time and keys it lacks.
+fn neighbours<'a>(run: &Run<'a>, ops: &[Op<'a>], scale: &Scale) -> (Vec<Op<'a>>, usize) {
+    let overlaps = |op: &Op<'_>| op.start <= scale.to && run.end_of(op) >= scale.from;
+    let same_key = |op: &Op<'_>| ops.iter().any(|o| o.key == op.key);
+    let mut others: Vec<Op<'a>> = run
+        .history
+        .ops()
+        .take_while(|op| op.start <= scale.to)
+        .filter(|op| overlaps(op) && same_key(op) && !ops.iter().any(|o| o.index == op.index))
+        .collect();
+    // Those that may have taken effect first, then by how near they are in time.
+    let near = |op: &Op<'_>| ops.iter().map(|o| o.start.abs_diff(op.start)).min().unwrap_or(0);
+    others.sort_by_key(|op| (op.outcome == Outcome::Fail, near(op), op.index));
+    let mut shown: Vec<Op<'a>> = ops.to_vec();
+    let mut processes: Vec<ProcessId> = ops.iter().map(|op| op.process).collect();
+    processes.sort_unstable();
+    processes.dedup();
+    let mut left_out = 0;
+    for op in others {
+        let known = processes.contains(&op.process);
+        if shown.len() >= BARS || (!known && processes.len() >= ROWS) {
+            left_out += 1;
+            continue;
+        }
+        if !known {
+            processes.push(op.process);
+        }
+        shown.push(op);
+    }
+    shown.sort_by_key(|op| op.index);
+    (shown, left_out)
+}
+
+fn faults(run: &Run<'_>, scale: &Scale, height: usize, svg: &mut String) {
+    lane("faults", 34, svg);
+    for w in run.windows.iter().filter(|w| w.overlaps(scale.from, scale.to)) {
+        let (x, right) = (scale.x(w.from()), scale.x(w.to()));
+        let (name, colour) = (escape(&fault_name(w)), run.colour(&w.begin.kind));
+        let _ = write!(
+            svg,
+            "<rect x=\"{x:.1}\" y=\"22\" width=\"{:.1}\" height=\"{}\" fill=\"{colour}\" fill-opacity=\"0.1\"><title>{name} ({}–{})</title></rect>\
+             <rect x=\"{x:.1}\" y=\"22\" width=\"{:.1}\" height=\"3\" fill=\"{colour}\"/>",
+            (right - x).max(1.0),
+            height - 22,
+            at(w.from()),
+            at(w.to().min(run.span.1)),
+            (right - x).max(1.0)
+        );
+        if right - x > name.chars().count() as f64 * 6.5 + 8.0 {
+            let _ = write!(svg, "<text class=\"lane-soft\" x=\"{:.1}\" y=\"37\">{name}</text>", x + 5.0);
+        }
+    }
+}
+
+fn leaders(run: &Run<'_>, scale: &Scale, svg: &mut String) {
+    if run.reigns.is_empty() {
+        return;
+    }
+    lane("leader", 14, svg);
+    for (i, reign) in run.reigns.iter().enumerate() {
+        let to = run.reigns.get(i + 1).map_or(u64::MAX, |next| next.from);
+        if to <= scale.from || reign.from >= scale.to {
+            continue;
+        }
+        let (x, right) = (scale.x(reign.from), scale.x(to));
+        let name = escape(&run.leader_name(reign.from));
+        let _ = write!(
+            svg,
+            "<rect class=\"lead\" x=\"{x:.1}\" y=\"15\" width=\"{:.1}\" height=\"3\" rx=\"1.5\"><title>leader: {name}</title></rect>",
+            (right - x - 1.0).max(1.0)
+        );
+        if right - x > name.chars().count() as f64 * 6.5 + 8.0 {
+            let _ = write!(svg, "<text class=\"lane-soft\" x=\"{:.1}\" y=\"11\">{name}</text>", x + 2.0);
+        }
+    }
+}
+
+fn lane(name: &str, y: usize, svg: &mut String) {
+    let _ = write!(
+        svg,
+        "<text class=\"lane-soft\" x=\"{}\" y=\"{y}\" text-anchor=\"end\">{name}</text>",
+        LEFT - 8
+    );
+}
+
+fn bar(run: &Run<'_>, scale: &Scale, op: &Op<'_>, top: usize, proof: bool, svg: &mut String) {
+    // It may take effect at any time after its invocation, so its bar has no end.
+    let end = if op.outcome == Outcome::Info { scale.to } else { run.end_of(op) };
+    let (x, right) = (scale.x(op.start), scale.x(end));
+    let width = (right - x).max(2.5);
+    let key = if proof { " key" } else { "" };
+    let took = if op.end == u64::MAX { "never ended".to_owned() } else { duration(op.end - op.start) };
+    let _ = write!(
+        svg,
+        "<a href=\"#op={0}\"><rect class=\"bar bar-{1}{key}\" x=\"{x:.1}\" y=\"{2}\" width=\"{width:.1}\" height=\"18\" rx=\"2\">\
+         <title>#{0} {3}: {1}, at {4}, {took}</title></rect></a>",
+        op.index,
+        outcome(op.outcome),
+        top + 4,
+        escape(&operation(op)),
+        at(op.start)
+    );
+    let label = short(op);
+    // Bold digits are about this wide; a label that is not of the anomaly only stands where there is room.
+    let needed = label.chars().count() as f64 * 6.9 + 8.0;
+    let (x, anchor, shown) = match (width >= needed, x + width + needed < f64::from(WIDTH)) {
+        (true, _) => (x + 4.0, "start", true),
+        (false, true) => (x + width + 4.0, "start", proof),
+        (false, false) => (x - 5.0, "end", proof),
+    };
+    if shown {
+        let _ = write!(
+            svg,
+            "<text class=\"bar-text{key}\" x=\"{x:.1}\" y=\"{}\" text-anchor=\"{anchor}\">{}</text>",
+            top + 17,
+            escape(&label)
+        );
+    }
+}
+
+/// An operation without its key: `read → 3`, `write 4`.
+fn short(op: &Op<'_>) -> String {
+    let input = if op.input.is_nil() { String::new() } else { format!(" {}", value(op.input)) };
+    let output = match op.outcome {
+        Outcome::Ok if op.input.is_nil() || op.output != op.input => format!(" → {}", value(op.output)),
+        Outcome::Ok | Outcome::Fail | Outcome::Info => String::new(),
+    };
+    crate::text::cut(&format!("{}{input}{output}", inert(op.f)), 28)
+}

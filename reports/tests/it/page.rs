@@ -1,0 +1,152 @@
+//! The report of simulated runs. With `SQUALL_PAGES=DIR` the pages are left there to look at.
+
+use squall_checkers::{Valid, Verdict};
+use squall_history::History;
+use squall_reports::{Facts, RunOutcome, RunResult, plots, report, run_result, terminal};
+
+use crate::demo::{self, USUAL};
+
+fn facts() -> Facts {
+    Facts { report: Some("store/latest/raftkv-register/report.html".into()), ..Facts::default() }
+}
+
+fn page(name: &str, history: &History, verdicts: &[Verdict]) -> (RunResult, String) {
+    page_with(name, history, verdicts, &facts())
+}
+
+fn page_with(name: &str, history: &History, verdicts: &[Verdict], facts: &Facts) -> (RunResult, String) {
+    let result = run_result(history, verdicts, facts);
+    let page = report(history, verdicts, &result, facts);
+    if let Some(dir) = std::env::var_os("SQUALL_PAGES") {
+        std::fs::write(std::path::Path::new(&dir).join(format!("{name}.html")), &page).unwrap();
+    }
+    (result, page)
+}
+
+#[test]
+fn a_valid_run_says_in_how_many_operations_nothing_was_violated() {
+    let history = demo::run(7, USUAL, true);
+    let verdicts = demo::verdicts(&history, Verdict::valid("linearizable"));
+    let (result, page) = page("valid", &history, &verdicts);
+    assert_eq!((result.valid, result.outcome), (Valid::Yes, RunOutcome::Pass), "{}", result.reason);
+    assert!(page.contains("not violated in"));
+    println!("{}", terminal::summary(&result));
+}
+
+#[test]
+fn an_invalid_run_shows_its_counterexample_with_node_leader_and_faults() {
+    let (history, anomaly) = demo::stale(7, USUAL);
+    let verdicts = demo::verdicts(&history, Verdict::from_anomalies("linearizable", vec![anomaly.clone()]));
+    let (messages, logs) = demo::seen(&history, &anomaly.operations, &mut demo::Random::new(1));
+    let facts = Facts { messages, logs, ..facts() };
+    let (result, page) = page_with("invalid", &history, &verdicts, &facts);
+    assert_eq!((result.valid, result.outcome), (Valid::No, RunOutcome::Fail));
+    let lost = facts.messages.iter().filter(|m| m.arrived.is_none()).count();
+    assert!(page.matches(", never arrived</title>").count() > lost / 2, "messages that were lost are drawn");
+    assert!(page.contains("raft: no answer from n4"), "and so are the nodes' logs");
+    for index in &anomaly.operations {
+        assert!(page.contains(&format!("<tr data-op=\"{index}\">")), "#{index} stands in the table");
+        assert!(page.contains(&format!("<a href=\"#op={index}\">")), "#{index} is linked");
+    }
+    println!("{}", terminal::summary(&result));
+}
+
+#[test]
+fn an_unknown_run_says_why() {
+    let history = demo::run(9, USUAL, false);
+    let verdicts = demo::verdicts(&history, Verdict::valid("linearizable"));
+    let (result, page) = page("unknown", &history, &verdicts);
+    assert_eq!(result.outcome, RunOutcome::Unknown);
+    assert!(page.contains("none of 2 <code>partition</code> is proven to have taken effect"));
+    println!("{}", terminal::summary(&result));
+}
+
+#[test]
+fn a_page_can_be_read_aloud() {
+    let (history, anomaly) = demo::stale(7, USUAL);
+    let verdicts = demo::verdicts(&history, Verdict::from_anomalies("linearizable", vec![anomaly]));
+    let (_, page) = page("aloud", &history, &verdicts);
+    assert!(page.contains("<html lang=\"en\">"));
+    let pictures = page.matches("<svg").count();
+    assert!(pictures >= 5);
+    assert_eq!(page.matches("role=\"img\" aria-label=\"").count(), pictures, "each picture has words");
+    assert_eq!(
+        page.matches("<th ").count() + page.matches("<th>").count(),
+        page.matches("<th scope=").count() + page.matches("<th class=\"right\" scope=").count(),
+        "each heading says of what"
+    );
+    assert_eq!(page.matches("<h1").count(), 1);
+    for id in ["find", "outcome", "function"] {
+        let field = page.find(&format!("id=\"{id}\"")).unwrap();
+        let label = page[..field].rfind("<label>").unwrap();
+        assert!(!page[label..field].contains("</label>"), "{id} has a label");
+    }
+    for anchor in page.match_indices("<a href=\"#").map(|(at, m)| &page[at + m.len()..]) {
+        let target = anchor.split('"').next().unwrap();
+        assert!(
+            target.starts_with("op=") || page.contains(&format!("id=\"{target}\"")),
+            "#{target} is nowhere"
+        );
+    }
+}
+
+#[test]
+fn a_page_that_samples_says_so_and_keeps_everything_that_matters() {
+    let size = demo::Size { seconds: 30, workers: 60, pause: 6_000_000 };
+    let (history, anomaly) = demo::stale(5, size);
+    assert!(history.len() > 110_000, "{}", history.len());
+    let proof = anomaly.operations.clone();
+    let verdicts = demo::verdicts(&history, Verdict::from_anomalies("linearizable", vec![anomaly]));
+    let (_, page) = page("sampled", &history, &verdicts);
+    let data = page.split("id=\"data\">").nth(1).and_then(|d| d.split("</script>").next()).unwrap();
+    let data: serde_json::Value = serde_json::from_str(data).unwrap();
+    let mut at = 0;
+    let held: Vec<u32> = data["index"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|d| {
+            at += d.as_u64().unwrap() as u32;
+            at
+        })
+        .collect();
+    assert!(held.len() < history.len() && held.len() >= 90_000, "{}", held.len());
+    let held_of = squall_reports::text::count(held.len() as u64);
+    assert!(page.contains(&format!("This page holds {held_of} of ")), "the page says what it holds");
+    for op in
+        history.ops().filter(|op| op.outcome != squall_history::Outcome::Ok || proof.contains(&op.index))
+    {
+        assert!(held.binary_search(&op.index).is_ok(), "#{} is missing", op.index);
+    }
+    // Even: each tenth of the run keeps about the same share.
+    let share = held.len() as f64 / history.len() as f64;
+    for tenth in 0..10 {
+        let range = history.len() * tenth / 10..history.len() * (tenth + 1) / 10;
+        let here =
+            held.iter().filter(|i| range.contains(&(**i as usize))).count() as f64 / range.len() as f64;
+        assert!((here - share).abs() < 0.05, "{here} of {share}");
+    }
+    assert!(page.len() < 10_000_000);
+}
+
+#[test]
+fn plots_stand_alone() {
+    let (history, verdicts, facts) = crate::hostile::run();
+    let result = run_result(&history, &verdicts, &facts);
+    for (name, svg) in plots(&history, &verdicts, &result, &facts) {
+        if let Some(dir) = std::env::var_os("SQUALL_PAGES") {
+            std::fs::write(std::path::Path::new(&dir).join(format!("{name}.svg")), &svg).unwrap();
+        }
+        assert!(
+            svg.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\"") && svg.ends_with("</svg>"),
+            "{name}"
+        );
+        assert!(!svg.contains("<script") && !svg.contains("<img"), "{name}");
+        let opened = svg.matches('<').count() - svg.matches("</").count();
+        assert_eq!(
+            opened,
+            svg.matches("/>").count() + svg.matches("</").count(),
+            "{name}: all that opens closes"
+        );
+    }
+}

@@ -1,0 +1,34 @@
+//! The server: the core on a thread of its own, the disk on another, network and HTTP on a small runtime.
+//!
+//! ```text
+//! HTTP ─┐                ┌─ write ──> disk thread ── persisted ─┐
+//! peers ┼─ events ─> core thread ─ messages ─> peers            │
+//!       └────────────────┴──────────────────────────────────────┘
+//! ```
+//! Every queue towards the core is bounded by what may be in flight: client requests are counted and refused
+//! as busy beyond a limit, peers have flow control.
+
+mod api;
+mod asks;
+mod body;
+mod config;
+mod disk;
+mod early;
+mod error;
+mod http;
+mod json;
+mod lease_timers;
+mod node;
+mod peer;
+mod query;
+mod render;
+mod requests;
+mod run;
+mod status;
+mod trace;
+mod watch;
+mod wire;
+
+pub use config::{Config, ConfigError, OPTIONS};
+pub use error::ApiError;
+pub use run::{Server, StartError, serve};

@@ -1,0 +1,166 @@
+//! The life of a server: open the log, bind, start the threads, stop.
+
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+
+use super::asks::Event;
+use super::config::Config;
+use super::http::{self, Front};
+use super::node::{End, Node};
+use super::{disk, peer, trace};
+use crate::bugs::Bug;
+use crate::kv::Store;
+use crate::raft::{Core, CoreConfig, Log, Restored};
+use crate::wal::{DataDir, Identity, Recovered, Wal, WalError, WalOptions};
+
+/// Why a server did not start, or did not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Log(#[from] WalError),
+    #[error("cannot listen on {addr}: {source}")]
+    Listen { addr: String, source: std::io::Error },
+    #[error("cannot start: {0}")]
+    Thread(#[from] std::io::Error),
+    #[error("stopped serving, because {0}")]
+    DiskFailed(String),
+}
+
+/// A server that runs. Dropping it leaves its threads to end with the process; call [`Server::stop`].
+#[derive(Debug)]
+pub struct Server {
+    config: Config,
+    client_addr: SocketAddr,
+    events: Sender<Event>,
+    ended: oneshot::Receiver<End>,
+    threads: Vec<JoinHandle<()>>,
+    _dir: DataDir,
+}
+
+impl Server {
+    /// Starts on the current runtime.
+    pub async fn start(config: Config) -> Result<Server, StartError> {
+        let identity =
+            Identity { cluster: config.cluster.clone(), node: config.id, founders: config.founders() };
+        let (dir, identity) = DataDir::open(&config.data_dir, &identity)?;
+        // Listen first: an address in use should not cost a long recovery.
+        let peer_listener = listen(&config.peers[&config.id]).await?;
+        let client_listener = listen(&config.client_addr).await?;
+        let client_addr = client_listener.local_addr()?;
+        let options = WalOptions {
+            fsync: config.fsync && config.bug != Some(Bug::NoFsync),
+            trust_tail: config.bug == Some(Bug::WalTailAccepted),
+            ..WalOptions::default()
+        };
+        let (wal, recovered) = Wal::open(&dir, options)?;
+        report_start(&config, client_addr, &recovered);
+
+        let origin = Instant::now();
+        let mut recovered = recovered;
+        if config.bug == Some(Bug::TruncateTooMuch) {
+            recovered.entries.pop();
+        }
+        let core = Core::new(core_config(&config), restore(&identity, recovered), 0);
+        let (events, inbox) = channel();
+        let (writes, write_queue) = channel();
+        let disk = disk::spawn(wal, write_queue, events.clone())?;
+        let peers = peer::start(&config, peer_listener, events.clone());
+        let store = Store::new(config.bug);
+        let node = Node::new(config.clone(), core, store, peers, writes, origin, random());
+        let (end, ended) = oneshot::channel();
+        let core = std::thread::Builder::new().name("core".into()).spawn(move || {
+            let _ = end.send(node.run(&inbox));
+        })?;
+        let front = Front {
+            events: events.clone(),
+            in_flight: AtomicUsize::new(0),
+            max_in_flight: config.max_in_flight,
+            max_body_bytes: config.max_body_bytes,
+            request_timeout: config.request_timeout,
+        };
+        tokio::spawn(http::serve(client_listener, Arc::new(front)));
+        Ok(Server { config, client_addr, events, ended, threads: vec![core, disk], _dir: dir })
+    }
+
+    /// Where HTTP is served.
+    pub fn client_addr(&self) -> SocketAddr {
+        self.client_addr
+    }
+
+    /// Returns when the server cannot go on.
+    pub async fn failed(&mut self) -> StartError {
+        match (&mut self.ended).await {
+            Ok(End::DiskFailed(why)) => StartError::DiskFailed(why),
+            Ok(End::Stopped) | Err(_) => StartError::DiskFailed("the core ended".into()),
+        }
+    }
+
+    /// Stops: no change is taken any more, what was handed to the disk is written.
+    pub fn stop(self) {
+        let _ = self.events.send(Event::Stop);
+        for thread in self.threads {
+            let _ = thread.join();
+        }
+        trace::line(self.config.id, format_args!("stopped"));
+    }
+}
+
+/// Serves until SIGTERM or SIGINT, or until the server cannot go on.
+pub async fn serve(config: Config) -> Result<(), StartError> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut server = Server::start(config).await?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        error = server.failed() => return Err(error),
+    }
+    server.stop();
+    Ok(())
+}
+
+async fn listen(addr: &str) -> Result<TcpListener, StartError> {
+    TcpListener::bind(addr).await.map_err(|source| StartError::Listen { addr: addr.to_owned(), source })
+}
+
+fn core_config(config: &Config) -> CoreConfig {
+    CoreConfig {
+        election_timeout: config.election_timeout.as_micros() as u64,
+        heartbeat: config.heartbeat.as_micros() as u64,
+        bug: config.bug,
+        ..CoreConfig::new(config.id, random())
+    }
+}
+
+fn restore(identity: &Identity, recovered: Recovered) -> Restored {
+    let mut log = Log::new(identity.founders.clone());
+    for entry in recovered.entries {
+        log.push(entry);
+    }
+    Restored { hard_state: recovered.hard_state, log }
+}
+
+fn report_start(config: &Config, client_addr: SocketAddr, recovered: &Recovered) {
+    let (id, peer_addr) = (config.id, &config.peers[&config.id]);
+    let (term, last) = (recovered.hard_state.term, recovered.entries.last().map_or(0, |e| e.index));
+    if recovered.torn_bytes > 0 {
+        trace::line(id, format_args!("repaired a torn tail bytes={}", recovered.torn_bytes));
+    }
+    if let Some(bug) = config.bug {
+        trace::line(id, format_args!("carries bug={bug}"));
+    }
+    trace::line(id, format_args!("serving clients={client_addr} peers={peer_addr} term={term} last={last}"));
+}
+
+/// Different at each call and each start: from the keys that the standard library draws for its maps.
+fn random() -> u64 {
+    std::collections::hash_map::RandomState::new().build_hasher().finish()
+}

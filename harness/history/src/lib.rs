@@ -19,6 +19,8 @@ mod object;
 mod pool;
 pub mod runlog;
 mod scan;
+#[cfg(test)]
+mod seeds;
 mod value;
 
 pub use entry::{

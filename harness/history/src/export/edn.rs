@@ -1,6 +1,6 @@
 //! Jepsen's EDN, one operation map a line, as Elle and Knossos read it.
 //!
-//! Keys become `[key value]` tuples, as `jepsen.independent` has them. Text is text, except the names of
+//! Keys become `[key value]` tuples, as `jepsen.independent` has them: of all operations, if of any. Text is text, except the names of
 //! functions and of micro-operations, which are keywords. Faults become `:info` operations of `:nemesis`.
 //! Jepsen's processes do one thing at a time: where a history has two operations of one process overlap (it
 //! may, if clocks differed, or if it has no times), the later one gets a process of its own.
@@ -62,7 +62,7 @@ impl Writer<'_> {
         self.text(&format!(", :process {process}, :f "));
         keyword(&event.f, &mut self.line);
         self.text(&format!(", :time {}, :value ", event.time));
-        if event.key.is_nil() {
+        if !self.history.is_keyed() {
             write_value(&event.value, &mut self.line);
         } else {
             self.line.push(b'[');

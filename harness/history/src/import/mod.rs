@@ -17,6 +17,8 @@ mod transactions;
 mod window;
 
 #[cfg(test)]
+mod bad_input;
+#[cfg(test)]
 mod tests;
 
 use std::fs::File;

@@ -74,6 +74,32 @@ impl Model for Register {
         }
     }
 
+    fn anywhere(&self, ops: &[&RegisterOp]) -> Option<Vec<Value>> {
+        // One value beside all that occur stands for every other.
+        let other = Value::list([Value::str("any other value")]);
+        let mut values = vec![other];
+        for op in ops {
+            match op {
+                RegisterOp::Read(v) | RegisterOp::Write(v) | RegisterOp::Mismatch(v) => {
+                    values.push(v.clone())
+                }
+                RegisterOp::Cas(old, new) => values.extend([old.clone(), new.clone()]),
+            }
+        }
+        values.sort();
+        values.dedup();
+        Some(values)
+    }
+
+    fn pointless(&self, op: &RegisterOp, others: &[&RegisterOp]) -> bool {
+        let (RegisterOp::Write(new) | RegisterOp::Cas(_, new)) = op else { return true };
+        !others.iter().any(|other| match other {
+            RegisterOp::Read(seen) | RegisterOp::Cas(seen, _) => seen == new,
+            RegisterOp::Mismatch(_) => true,
+            RegisterOp::Write(_) => false,
+        })
+    }
+
     fn describe_state(&self, state: &Value) -> String {
         format!("value {state}")
     }

@@ -17,6 +17,10 @@ fn access(f: &str, key: i64, value: i64) -> Value {
     Value::list([Value::str(f), Value::Int(key), Value::Int(value)])
 }
 
+fn asked(key: i64) -> Value {
+    Value::list([Value::str("r"), Value::Int(key), Value::Nil])
+}
+
 /// What operations of a model may look like; few values, so that legal orders are common.
 fn vocabulary(model: ModelName) -> Vec<Did> {
     const N: Value = Value::Nil;
@@ -43,8 +47,8 @@ fn vocabulary(model: ModelName) -> Vec<Did> {
         ModelName::MultiRegister => vec![
             ("txn", Value::list([access("w", 0, 1)]), N),
             ("txn", Value::list([access("w", 0, 2), access("w", 1, 2)]), N),
-            ("txn", N, Value::list([access("r", 0, 1)])),
-            ("txn", N, Value::list([access("r", 0, 2), access("r", 1, 2)])),
+            ("txn", Value::list([asked(0)]), Value::list([access("r", 0, 1)])),
+            ("txn", Value::list([asked(0), asked(1)]), Value::list([access("r", 0, 2), access("r", 1, 2)])),
             ("txn", Value::list([access("w", 1, 1)]), N),
         ],
         ModelName::Mutex | ModelName::OwnerMutex => vec![("acquire", N, N), ("release", N, N)],
@@ -162,7 +166,7 @@ fn every_verdict_carries_a_certificate_that_the_verifier_accepts() {
                 assert_eq!(verify::accept(&history, certificate), Ok(()), "{} {fast:?}", info.name);
             }
         }
-        assert!(answers.iter().all(|&n| n > 50), "{}: {answers:?}", info.name);
+        assert!(answers.iter().all(|&n| n > 20), "{}: {answers:?}", info.name);
     }
 }
 

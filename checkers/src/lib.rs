@@ -6,10 +6,12 @@
 
 pub mod bench;
 mod budget;
+pub mod causal;
 mod check;
 pub mod linear;
 pub mod models;
 pub mod run;
+pub mod txn;
 mod verdict;
 
 pub use budget::{Budget, Exhausted};

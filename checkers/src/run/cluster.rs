@@ -96,7 +96,7 @@ fn anomaly(h: &History, check: &str, kind: &str, shape: &str, explanation: Strin
     let signature = [check, kind, target, shape].into_iter().filter(|s| !s.is_empty());
     Anomaly {
         kind: kind.into(),
-        signature: signature.collect::<Vec<_>>().join(":"),
+        signature: signature.collect::<Vec<_>>().join("/"),
         explanation,
         operations: Vec::new(),
         details,
@@ -144,6 +144,6 @@ mod tests {
         let v = Exits.check(&bad, &Budget::default());
         assert_eq!(v.valid, Valid::No);
         assert!(v.anomalies[0].explanation.contains("`etcd` on n1 ended by itself with signal 6"));
-        assert_eq!(v.anomalies[0].signature, "exits:unexpected-exit:signal-6");
+        assert_eq!(v.anomalies[0].signature, "exits/unexpected-exit/signal-6");
     }
 }

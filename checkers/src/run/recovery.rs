@@ -67,7 +67,7 @@ fn judge(history: &History, recovered: bool) -> Verdict {
     );
     let anomaly = Anomaly {
         kind: "not-recovered".into(),
-        signature: format!("recovery:not-recovered:{target}"),
+        signature: format!("recovery/not-recovered/{target}"),
         explanation,
         operations: Vec::new(),
         details: Map::new(),

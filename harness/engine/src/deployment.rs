@@ -44,6 +44,8 @@ pub struct Deployment {
 struct Holds {
     down: BTreeSet<u32>,
     paused: BTreeSet<u32>,
+    // Let up while it was paused: it is started once it may go on.
+    owed: bool,
 }
 
 /// One injection of a fault, and what it acts on.
@@ -105,17 +107,22 @@ impl Deployment {
     pub async fn hold_down(&self, id: u32, node: usize) -> Result<usize, Error> {
         let mut holds = self.holds[node].lock().await;
         holds.down.insert(id);
+        holds.owed = false;
         Ok(self.nodes[node].kill().await?)
     }
 
-    /// Starts a node's programs again once no fault holds it down. Says whether they were started.
+    /// Starts a node's programs again once no fault holds it down or pauses it. Says whether they were
+    /// started now.
     pub async fn let_up(&self, id: u32, node: usize) -> Result<bool, Error> {
         let mut holds = self.holds[node].lock().await;
         if !holds.down.remove(&id) || !holds.down.is_empty() {
             return Ok(false);
         }
-        self.start(node).await?;
-        Ok(true)
+        holds.owed = !holds.paused.is_empty();
+        if !holds.owed {
+            self.start(node).await?;
+        }
+        Ok(!holds.owed)
     }
 
     /// Pauses a node until [`Deployment::resume`].
@@ -131,6 +138,9 @@ impl Deployment {
         holds.paused.remove(&id);
         if holds.paused.is_empty() {
             self.nodes[node].resume().await?;
+            if std::mem::take(&mut holds.owed) {
+                self.start(node).await?;
+            }
         }
         Ok(())
     }
@@ -154,7 +164,8 @@ impl Deployment {
             let mut holds = self.holds[index].lock().await;
             holds.paused.clear();
             node.resume().await?;
-            if !std::mem::take(&mut holds.down).is_empty() {
+            let owed = std::mem::take(&mut holds.owed);
+            if !std::mem::take(&mut holds.down).is_empty() || owed {
                 self.start(index).await?;
             }
             if let Some(clock) = node.clock()

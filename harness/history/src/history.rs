@@ -4,12 +4,17 @@
 //! completions together are distinct and follow real time; an operation that is `info` (or was open when the
 //! log ended) has the completion rank [`NEVER`]. Nothing here depends on hash order.
 
+mod raw;
+
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use thiserror::Error;
 
 use crate::{Event, EventKind, Fault, Meta, Note, Phase, ProcessId, ProcessInfo, RunHeader, Value};
+
+use raw::Open;
+pub use raw::{RawEvent, RawOperation};
 
 /// The completion rank of an operation that has no certain completion: later than every other.
 pub const NEVER: u32 = u32::MAX;
@@ -111,6 +116,9 @@ pub struct History {
     pub notes: Vec<Note>,
     /// In imported EDN an ok read of nil may carry no information (Knossos' convention).
     pub nil_reads_may_be_unknown: bool,
+    /// The operation that writes the initial values, if the history has one: it comes before all others in
+    /// every order.
+    pub initial_operation: Option<u32>,
 }
 
 /// One operation, borrowed from its history.
@@ -223,10 +231,11 @@ impl History {
     }
 
     fn intern(&mut self, f: &Arc<str>) -> u16 {
-        if let Some(i) = self.function(f) {
-            return i;
-        }
-        self.functions.push(f.clone());
+        self.function(f).unwrap_or_else(|| self.add_function(f.clone()))
+    }
+
+    fn add_function(&mut self, f: Arc<str>) -> u16 {
+        self.functions.push(f);
         (self.functions.len() - 1) as u16
     }
 }
@@ -238,7 +247,7 @@ pub struct Builder {
     history: History,
     // ByTime: everything, until `finish` sorts it.
     waiting: Vec<Event>,
-    open: FxHashMap<ProcessId, u32>,
+    open: Open,
     rank: u32,
     last: u64,
 }
@@ -250,7 +259,7 @@ impl Builder {
             order,
             history: History::default(),
             waiting: Vec::new(),
-            open: FxHashMap::default(),
+            open: Open::default(),
             rank: 0,
             last: 0,
         }
@@ -268,13 +277,7 @@ impl Builder {
                 self.waiting.push(event);
                 Ok(())
             }
-            Order::AsGiven => {
-                if event.time < self.last {
-                    return Err(BadEvent::TimeBackwards { time: event.time, before: self.last });
-                }
-                self.last = event.time;
-                self.accept(event)
-            }
+            Order::AsGiven => self.accept(event),
         }
     }
 
@@ -293,152 +296,19 @@ impl Builder {
     }
 
     fn accept(&mut self, event: Event) -> Result<(), BadEvent> {
-        if self.rank >= NEVER - 1 {
-            return Err(BadEvent::TooMany);
-        }
-        let rank = self.rank;
-        match event.kind {
-            EventKind::Invoke => self.invoke(event, rank)?,
-            EventKind::Ok | EventKind::Fail | EventKind::Info => self.complete(event, rank)?,
-        }
-        self.rank += 1;
-        Ok(())
-    }
-
-    fn invoke(&mut self, event: Event, rank: u32) -> Result<(), BadEvent> {
-        let index = self.history.len() as u32;
-        if let Some(&open) = self.open.get(&event.process) {
-            let open = self.history.op(open as usize).f.to_owned();
-            return Err(BadEvent::StillOpen { process: event.process, f: event.f.to_string(), open });
-        }
-        self.open.insert(event.process, index);
         let f = self.history.intern(&event.f);
-        let h = &mut self.history;
-        if !event.key.is_nil() && h.key.is_empty() {
-            h.key = vec![Value::Nil; h.process.len()];
-        }
-        if !event.key.is_nil() || !h.key.is_empty() {
-            h.key.push(event.key);
-        }
-        if event.intended != event.time && h.intended.is_empty() {
-            h.intended.clone_from(&h.start);
-        }
-        if event.intended != event.time || !h.intended.is_empty() {
-            h.intended.push(event.intended);
-        }
-        h.process.push(event.process);
-        h.f.push(f);
-        h.outcome.push(Outcome::Info);
-        h.input.push(event.value);
-        h.output.push(Value::Nil);
-        h.invoked.push(rank);
-        h.completed.push(NEVER);
-        h.start.push(event.time);
-        h.end.push(u64::MAX);
-        if let Some(meta) = event.meta {
-            h.meta.insert(index, meta);
-        }
-        Ok(())
-    }
-
-    fn complete(&mut self, event: Event, rank: u32) -> Result<(), BadEvent> {
-        let Some(index) = self.open.remove(&event.process) else {
-            return Err(BadEvent::NotInvoked {
-                process: event.process,
-                f: event.f.to_string(),
-                kind: event.kind,
-            });
-        };
-        let i = index as usize;
-        let h = &mut self.history;
-        let open = &h.functions[h.f[i] as usize];
-        if **open != *event.f {
-            let open = open.to_string();
-            return Err(BadEvent::OtherFunction { process: event.process, f: event.f.to_string(), open });
-        }
-        h.end[i] = event.time;
-        match event.kind {
-            EventKind::Ok => {
-                h.outcome[i] = Outcome::Ok;
-                h.output[i] = event.value;
-                h.completed[i] = rank;
-            }
-            EventKind::Fail => {
-                h.outcome[i] = Outcome::Fail;
-                h.completed[i] = rank;
-            }
-            EventKind::Info | EventKind::Invoke => {}
-        }
-        if let Some(meta) = event.meta {
-            h.meta.insert(index, meta);
-        }
-        Ok(())
+        self.push_raw(RawEvent {
+            kind: event.kind,
+            process: event.process,
+            time: event.time,
+            intended: event.intended,
+            f,
+            key: event.key,
+            value: event.value,
+            meta: event.meta,
+        })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn event(kind: EventKind, process: u32, time: u64, f: &str, value: Value) -> Event {
-        Event { kind, process, time, intended: time, f: f.into(), key: Value::Nil, value, meta: None }
-    }
-
-    #[test]
-    fn at_equal_times_invocations_come_before_completions() {
-        let mut b = Builder::new(Order::ByTime);
-        b.push(event(EventKind::Invoke, 0, 1, "write", 1.into())).unwrap();
-        b.push(event(EventKind::Ok, 0, 5, "write", 1.into())).unwrap();
-        b.push(event(EventKind::Invoke, 1, 5, "read", Value::Nil)).unwrap();
-        b.push(event(EventKind::Ok, 1, 9, "read", Value::Nil)).unwrap();
-        let h = b.finish().unwrap();
-        assert!(h.op(1).invoked < h.op(0).completed, "the two overlap");
-    }
-
-    #[test]
-    fn what_is_not_completed_never_completes() {
-        let mut b = Builder::new(Order::AsGiven);
-        b.push(event(EventKind::Invoke, 0, 1, "write", 1.into())).unwrap();
-        b.push(event(EventKind::Invoke, 1, 1, "write", 2.into())).unwrap();
-        b.push(event(EventKind::Info, 1, 2, "write", 2.into())).unwrap();
-        let h = b.finish().unwrap();
-        assert_eq!((h.op(0).outcome, h.op(0).completed, h.op(0).end), (Outcome::Info, NEVER, u64::MAX));
-        assert_eq!((h.op(1).outcome, h.op(1).completed, h.op(1).end), (Outcome::Info, NEVER, 2));
-    }
-
-    #[test]
-    fn impossible_events_are_refused() {
-        let mut b = Builder::new(Order::AsGiven);
-        assert!(matches!(
-            b.push(event(EventKind::Ok, 0, 1, "read", Value::Nil)),
-            Err(BadEvent::NotInvoked { process: 0, .. })
-        ));
-        b.push(event(EventKind::Invoke, 0, 4, "read", Value::Nil)).unwrap();
-        assert!(matches!(
-            b.push(event(EventKind::Invoke, 0, 5, "read", Value::Nil)),
-            Err(BadEvent::StillOpen { process: 0, .. })
-        ));
-        assert!(matches!(
-            b.push(event(EventKind::Ok, 0, 5, "write", Value::Nil)),
-            Err(BadEvent::OtherFunction { process: 0, .. })
-        ));
-        assert!(matches!(
-            b.push(event(EventKind::Invoke, 1, 2, "read", Value::Nil)),
-            Err(BadEvent::TimeBackwards { time: 2, before: 5 })
-        ));
-    }
-
-    #[test]
-    fn keys_and_due_times_cost_nothing_until_used() {
-        let mut b = Builder::new(Order::AsGiven);
-        b.push(event(EventKind::Invoke, 0, 1, "read", Value::Nil)).unwrap();
-        assert!(!b.history_mut().is_keyed());
-        let mut keyed = event(EventKind::Invoke, 1, 3, "read", Value::Nil);
-        keyed.key = 7.into();
-        keyed.intended = 2;
-        b.push(keyed).unwrap();
-        let h = b.finish().unwrap();
-        assert_eq!((h.op(0).key, h.op(0).intended), (&Value::Nil, 1));
-        assert_eq!((h.op(1).key, h.op(1).intended), (&Value::Int(7), 2));
-    }
-}
+mod tests;

@@ -11,9 +11,11 @@
 mod entry;
 mod event;
 mod history;
+pub mod import;
 mod json;
 mod lines;
 mod object;
+mod pool;
 pub mod runlog;
 mod scan;
 mod value;
@@ -22,5 +24,5 @@ pub use entry::{
     Entry, Fault, FaultPhase, NodeInfo, Note, Phase, ProcessInfo, RunHeader, SCHEMA_VERSION, Skipped,
 };
 pub use event::{Event, EventKind, Meta, ProcessId};
-pub use history::{BadEvent, Builder, History, NEVER, Op, Order, Outcome};
+pub use history::{BadEvent, Builder, History, NEVER, Op, Order, Outcome, RawEvent, RawOperation};
 pub use value::Value;

@@ -9,6 +9,7 @@ mod addressing;
 mod channel;
 mod exec;
 mod fabric;
+mod forwarding;
 mod init;
 pub mod keeper;
 mod links;
@@ -16,9 +17,13 @@ mod netlink;
 mod node;
 mod node_init;
 mod output;
+mod packet;
+mod pcap;
+mod policy;
 mod probe;
 mod protocol;
 mod provider;
+mod queue;
 mod sockets;
 mod surroundings;
 mod sys;
@@ -27,3 +32,6 @@ mod wire;
 
 pub use node::LocalNode;
 pub use provider::{LocalProvider, Wires};
+//! The local provider: rootless nodes on one machine, the network between them, their clocks and disks
+
+pub mod clock;

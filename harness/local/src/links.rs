@@ -9,14 +9,29 @@ use async_trait::async_trait;
 use squall_cluster::{Endpoint, Error, LinkCounters, LinkPolicy, Links};
 
 use crate::addressing::Map;
+use crate::policy::{self, Memory};
 
 /// One directed link.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Link {
     /// What is in force.
     pub policy: LinkPolicy,
+    /// Whether that is nothing: asked for each packet.
+    pub clear: bool,
     /// What it has done.
     pub counters: LinkCounters,
+    /// What its decisions depend on beside the policy.
+    pub memory: Memory,
+}
+
+impl Link {
+    fn set(&mut self, policy: LinkPolicy) {
+        if self.policy != policy {
+            self.memory.policy_changed();
+            self.policy = policy;
+            self.clear = policy.is_clear();
+        }
+    }
 }
 
 /// Every directed link of a cluster.
@@ -28,9 +43,15 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// All links clear.
-    pub fn new(map: Map) -> Self {
-        Table { map, links: Mutex::new(vec![Link::default(); map.links()]) }
+    /// All links clear; `seed` decides whom chance will hit.
+    pub fn new(map: Map, seed: u64) -> Self {
+        let link = |number| Link {
+            policy: LinkPolicy::default(),
+            clear: true,
+            counters: LinkCounters::default(),
+            memory: Memory::new(seed, number),
+        };
+        Table { map, links: Mutex::new((0..map.links() as u64).map(link).collect()) }
     }
 
     /// The links, by [`Map::link`].
@@ -55,18 +76,21 @@ impl Links for LocalLinks {
             let link = self.table.map.link(*from, *to);
             let link =
                 link.ok_or_else(|| Error::Invalid(format!("there is no link from {from:?} to {to:?}")))?;
+            if let Some(fault) = policy::fault_in(policy) {
+                return Err(Error::Invalid(format!("the policy from {from:?} to {to:?}: {fault}")));
+            }
             known.push((link, *policy));
         }
         let mut links = self.table.lock();
         for (link, policy) in known {
-            links[link].policy = policy;
+            links[link].set(policy);
         }
         Ok(())
     }
 
     async fn heal(&self) -> Result<(), Error> {
         for link in self.table.lock().iter_mut() {
-            link.policy = LinkPolicy::default();
+            link.set(LinkPolicy::default());
         }
         Ok(())
     }

@@ -20,6 +20,7 @@ use crate::channel::{self, Channel, Heard, Observer};
 use crate::fabric::Fabric;
 use crate::links::{LocalLinks, Table};
 use crate::node::{Book, LocalNode};
+use crate::pcap::Capture;
 use crate::protocol::{self, Failed, FromNode, NodePlan, Plan, Wire};
 use crate::sockets::LocalNet;
 use crate::teardown::LocalTeardown;
@@ -99,7 +100,7 @@ fn provision(spec: &ClusterSpec, wire: Wire) -> Result<Cluster, Error> {
     let folders = Folders::make(&spec.dir, spec.nodes)?;
     let plan = plan(map, wire, &folders);
     let raised = raise(&plan)?;
-    assemble(map, plan, raised, &folders)
+    assemble(spec, map, plan, raised, &folders)
 }
 
 /// Where each node keeps its things, the clients' host last.
@@ -245,14 +246,30 @@ fn hear_cluster(socket: BorrowedFd<'_>) -> Error {
     }
 }
 
-fn assemble(map: Map, plan: Plan, raised: Raised, folders: &Folders) -> Result<Cluster, Error> {
-    let table = Arc::new(Table::new(map));
+/// A packet capture for each node, and one for the clients.
+fn captures(folders: &Folders) -> Result<Vec<Capture>, Error> {
+    let capture = |name: &String| {
+        let path = folders.logs(name).join("network.pcap");
+        Capture::create(&path).map_err(|error| Error::io(format!("making {}", path.display()), error))
+    };
+    folders.names.iter().map(capture).collect()
+}
+
+fn assemble(
+    spec: &ClusterSpec,
+    map: Map,
+    plan: Plan,
+    raised: Raised,
+    folders: &Folders,
+) -> Result<Cluster, Error> {
+    let table = Arc::new(Table::new(map, spec.seed));
+    let captures = if spec.pcap { captures(folders)? } else { Vec::new() };
     let failed = |what: &str| {
         let what = what.to_owned();
         move |error| Error::io(what, error)
     };
-    let fabric =
-        Fabric::start(Arc::clone(&table), plan.wire, raised.wires).map_err(failed("starting the fabric"))?;
+    let fabric = Fabric::start(Arc::clone(&table), plan.wire, raised.wires, captures)
+        .map_err(failed("starting the fabric"))?;
     let mut nodes: Vec<Arc<dyn Node>> = Vec::new();
     let mut heard: Vec<Heard> = Vec::new();
     for (index, (node, socket)) in plan.nodes.iter().zip(raised.sockets).enumerate() {

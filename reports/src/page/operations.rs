@@ -11,6 +11,7 @@ use rustc_hash::FxHashMap;
 use squall_history::{Meta, Op, Outcome, Value};
 
 use super::run::{Run, fault_name};
+use crate::plot::DARK;
 use crate::text::{count, cut, inert, value};
 
 /// Operations that a page holds before it begins to sample.
@@ -19,6 +20,28 @@ const ROOM: usize = 100_000;
 const AROUND: u32 = 60;
 /// Operations of anomalies whose neighbours are kept.
 const WITH_NEIGHBOURS: usize = 100;
+
+/// The timeline of all operations by worker, drawn by the script.
+pub fn timeline(run: &Run<'_>) -> Markup {
+    let (total, held) = (run.history.len(), chosen(run).len());
+    html! {
+        section id="timeline-section" {
+            h2 { "Timeline" }
+            p.soft {
+                "A lane a worker, by node; its processes follow each other. Drag or use the arrow keys to move; zoom with the buttons, + and −, or Ctrl and the wheel. "
+                "A click opens the operation. " @if held < total { "Drawn are the " (count(held as u64)) " operations that this page holds. " }
+                span id="timeline-note" {}
+            }
+            div.tools id="timeline-tools" hidden {
+                button type="button" id="zoom-in" { "Zoom in" } button type="button" id="zoom-out" { "Zoom out" } button type="button" id="zoom-all" { "Show all" }
+            }
+            div.timeline {
+                canvas id="timeline" tabindex="0" role="application" aria-label="Timeline of operations by worker; arrow keys move, plus and minus zoom; the table below has the same operations" {}
+                div.tip id="tip" hidden {}
+            }
+        }
+    }
+}
 
 /// The section.
 pub fn section(run: &Run<'_>) -> Markup {
@@ -122,8 +145,8 @@ pub fn data(run: &Run<'_>) -> Markup {
         Outcome::Ok | Outcome::Fail | Outcome::Info => out.push('0'),
     });
     notes(&mut json, run, &ops);
-    nodes(&mut json, run, &ops);
-    surroundings(&mut json, run);
+    let nodes = nodes(&mut json, run, &ops);
+    surroundings(&mut json, run, &nodes);
     json.push('}');
     html! { script type="application/json" id="data" { (PreEscaped(json)) } }
 }
@@ -181,14 +204,14 @@ fn noted(meta: &Meta) -> String {
     cut(&parts.join(": "), 240)
 }
 
-fn nodes(json: &mut String, run: &Run<'_>, ops: &[Op<'_>]) {
+fn nodes<'a>(json: &mut String, run: &Run<'a>, ops: &[Op<'_>]) -> Vec<&'a str> {
     let mut all: Vec<&str> = run.history.processes.iter().map(|p| p.node.as_str()).collect();
     all.sort_unstable();
     all.dedup();
     list(json, "nodes", &all, |out, node| text(out, &inert(node)));
     list(json, "processes", &run.history.processes, |out, p| {
         let place = all.binary_search(&p.node.as_str()).unwrap_or_default();
-        let _ = write!(out, "[{},{place}]", p.process);
+        let _ = write!(out, "[{},{place},{}]", p.process, p.worker);
     });
     // Only where another node was asked than the process's own.
     json.push_str("\"asked\":{");
@@ -202,14 +225,24 @@ fn nodes(json: &mut String, run: &Run<'_>, ops: &[Op<'_>]) {
         first = false;
     }
     json.push_str("},");
+    all
 }
 
-fn surroundings(json: &mut String, run: &Run<'_>) {
+fn surroundings(json: &mut String, run: &Run<'_>, nodes: &[&str]) {
+    let _ = write!(json, "\"begin\":{},\"end\":{},", run.span.0 / 1_000, run.span.1 / 1_000);
     list(json, "faults", &run.windows, |out, w| {
         let to = w.end.map_or(-1, |f| (f.time / 1_000) as i64);
         let _ = write!(out, "[{},{to},", w.from() / 1_000);
         text(out, &fault_name(w));
-        out.push(']');
+        let kind = run.kinds.iter().position(|k| *k == w.begin.kind).unwrap_or_default();
+        let struck: Vec<usize> =
+            w.begin.nodes.iter().filter_map(|n| nodes.binary_search(&n.as_str()).ok()).collect();
+        let _ = write!(out, ",{kind},{struck:?}]");
+    });
+    list(json, "colours", &run.kinds, |out, kind| {
+        let light = run.colour(kind);
+        let dark = DARK.iter().find(|(l, _)| *l == light).map_or(light, |(_, d)| d);
+        let _ = write!(out, "[\"{light}\",\"{dark}\"]");
     });
     list(json, "reigns", &run.reigns, |out, r| {
         let _ = write!(out, "[{},", r.from / 1_000);

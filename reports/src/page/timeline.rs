@@ -14,6 +14,10 @@ const ROW: usize = 26;
 /// Rows and operations of one picture.
 const ROWS: usize = 36;
 const BARS: usize = 600;
+/// A picture of fewer operations than this begins with what led to them: so many, from so many nanoseconds.
+const ALONE: usize = 3;
+const LED_TO: usize = 12;
+const REACH: u64 = 2_000_000_000;
 /// Room for the lanes of leader and faults.
 const HEAD: usize = 2 * 20 + 4;
 
@@ -64,8 +68,19 @@ fn scale(run: &Run<'_>, ops: &[Op<'_>]) -> Scale {
     // An operation that nobody answered would stretch the picture to its time-out.
     let end = |op: &Op<'_>| if op.outcome == Outcome::Info { op.start } else { run.end_of(op) };
     let to = ops.iter().map(end).max().unwrap_or(from).max(from + 1_000);
-    let pad = (to - from) / 8;
+    let from = if ops.len() < ALONE { before(run, ops, from) } else { from };
+    let pad = (to - from) / 12;
     Scale::new(from.saturating_sub(pad), to + pad)
+}
+
+/// Where a picture of few operations begins: with the last ones on their keys before them, since an answer
+/// that cannot be is only seen beside what led to it.
+fn before(run: &Run<'_>, ops: &[Op<'_>], from: u64) -> u64 {
+    let earliest = from.saturating_sub(REACH);
+    let at = run.history.ops().take_while(|op| op.start < from).count();
+    let same_key = |op: &Op<'_>| ops.iter().any(|o| o.key == op.key) && op.outcome != Outcome::Fail;
+    let near = (0..at).rev().map(|i| run.history.op(i)).take_while(|op| op.start >= earliest);
+    near.filter(same_key).take(LED_TO).last().map_or(from, |op| op.start)
 }
 
 /// The operations of the picture by invocation, and how many of the same time and keys it lacks.

@@ -301,6 +301,12 @@ fn surroundings(seed: u64, size: Size, storms: &[Storm], mut processes: Vec<Proc
         "served again",
         json!({"recovered": true, "seconds": 0.84}),
     ));
+    for s in storms.iter().filter(|s| s.kind == "clock") {
+        for (time, offset) in [(s.from, 41.302), (s.from + 2 * S, -0.004), (s.to, 0.0)] {
+            let node = Some(name(&s.nodes[0]));
+            history.notes.push(note(time, "clock", node, "", json!({ "offset_seconds": offset })));
+        }
+    }
     let faults: Vec<&str> = if storms.is_empty() { vec![] } else { vec!["partition", "clock", "pause"] };
     history.run = Some(Box::new(RunHeader {
         schema_version: SCHEMA_VERSION,
@@ -347,7 +353,7 @@ pub fn stale(seed: u64, size: Size) -> (History, Anomaly) {
     );
     let anomaly = Anomaly {
         kind: "nonlinearizable".into(),
-        signature: "linearizable:nonlinearizable:register:raftkv:stale-read".into(),
+        signature: "linearizable/nonlinearizable/register/read".into(),
         explanation,
         operations: vec![o.index, n.index, r.index],
         details: Default::default(),

@@ -3,5 +3,8 @@
 // Helpers of tests are tests, too.
 #![allow(clippy::unwrap_used)]
 
+mod browser;
+mod campaign;
 mod demo;
+mod hostile;
 mod page;

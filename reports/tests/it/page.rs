@@ -51,3 +51,71 @@ fn an_unknown_run_says_why() {
     assert!(page.contains("`partition` is proven to have taken effect"));
     println!("{}", terminal::summary(&result));
 }
+
+#[test]
+fn a_page_can_be_read_aloud() {
+    let (history, anomaly) = demo::stale(7, USUAL);
+    let verdicts = demo::verdicts(&history, Verdict::from_anomalies("linearizable", vec![anomaly]));
+    let (_, page) = page("invalid", &history, &verdicts);
+    assert!(page.contains("<html lang=\"en\">"));
+    let pictures = page.matches("<svg").count();
+    assert!(pictures >= 5);
+    assert_eq!(page.matches("role=\"img\" aria-label=\"").count(), pictures, "each picture has words");
+    assert_eq!(
+        page.matches("<th ").count() + page.matches("<th>").count(),
+        page.matches("<th scope=").count() + page.matches("<th class=\"right\" scope=").count(),
+        "each heading says of what"
+    );
+    assert_eq!(page.matches("<h1").count(), 1);
+    for id in ["find", "outcome", "function"] {
+        let field = page.find(&format!("id=\"{id}\"")).unwrap();
+        let label = page[..field].rfind("<label>").unwrap();
+        assert!(!page[label..field].contains("</label>"), "{id} has a label");
+    }
+    for anchor in page.match_indices("<a href=\"#").map(|(at, m)| &page[at + m.len()..]) {
+        let target = anchor.split('"').next().unwrap();
+        assert!(
+            target.starts_with("op=") || page.contains(&format!("id=\"{target}\"")),
+            "#{target} is nowhere"
+        );
+    }
+}
+
+#[test]
+fn a_page_that_samples_says_so_and_keeps_everything_that_matters() {
+    let size = demo::Size { seconds: 30, workers: 60, pause: 6_000_000 };
+    let (history, anomaly) = demo::stale(5, size);
+    assert!(history.len() > 110_000, "{}", history.len());
+    let proof = anomaly.operations.clone();
+    let verdicts = demo::verdicts(&history, Verdict::from_anomalies("linearizable", vec![anomaly]));
+    let (_, page) = page("sampled", &history, &verdicts);
+    let data = page.split("id=\"data\">").nth(1).and_then(|d| d.split("</script>").next()).unwrap();
+    let data: serde_json::Value = serde_json::from_str(data).unwrap();
+    let mut at = 0;
+    let held: Vec<u32> = data["index"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|d| {
+            at += d.as_u64().unwrap() as u32;
+            at
+        })
+        .collect();
+    assert!(held.len() < history.len() && held.len() >= 90_000, "{}", held.len());
+    let held_of = squall_reports::text::count(held.len() as u64);
+    assert!(page.contains(&format!("This page holds {held_of} of ")), "the page says what it holds");
+    for op in
+        history.ops().filter(|op| op.outcome != squall_history::Outcome::Ok || proof.contains(&op.index))
+    {
+        assert!(held.binary_search(&op.index).is_ok(), "#{} is missing", op.index);
+    }
+    // Even: each tenth of the run keeps about the same share.
+    let share = held.len() as f64 / history.len() as f64;
+    for tenth in 0..10 {
+        let range = history.len() * tenth / 10..history.len() * (tenth + 1) / 10;
+        let here =
+            held.iter().filter(|i| range.contains(&(**i as usize))).count() as f64 / range.len() as f64;
+        assert!((here - share).abs() < 0.05, "{here} of {share}");
+    }
+    assert!(page.len() < 10_000_000);
+}

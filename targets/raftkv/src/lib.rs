@@ -3,6 +3,7 @@
 //! - [`raft`]: consensus as a pure state machine, without I/O, clock or randomness;
 //! - [`kv`]: what is replicated: keys with versions;
 //! - [`wal`]: the log on disk, checksummed, one fsync for each group of writes;
+//! - [`sim`]: whole clusters in one thread, with network and disks made of data;
 //! - [`server`]: threads, network, HTTP;
 //! - [`bugs`]: classic mistakes that can be switched on, for harnesses to find;
 //! - [`cli`]: the command line.
@@ -12,4 +13,5 @@ pub mod cli;
 pub mod kv;
 pub mod raft;
 pub mod server;
+pub mod sim;
 pub mod wal;

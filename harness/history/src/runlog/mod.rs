@@ -10,6 +10,7 @@
 //! Frames are independent so that `zstdcat` reads a log as it is, also while it grows, and a frame that is
 //! on disk never changes. Flushing a file to disk is the caller's: this module knows only `Write` and `Read`.
 
+mod assemble;
 mod frame;
 mod merger;
 mod reader;
@@ -18,6 +19,8 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use assemble::{Assembler, Names, entry};
 pub use merger::Merger;
+pub(crate) use reader::read_all;
 pub use reader::{Frame, LogReader, ReadError, read_log, read_log_file};
 pub use writer::LogWriter;

@@ -3,17 +3,16 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
-use std::sync::Arc;
 
-use serde::de::DeserializeOwned;
 use thiserror::Error;
 
+use super::assemble::{self, Assembler, Names};
 use super::frame::{self, MAGIC, MAX_FRAME};
-use super::merger::Merger;
 use crate::json::Json;
-use crate::object::{self, Actor, Object};
-use crate::scan::{Stop, text};
-use crate::{BadEvent, Builder, Entry, Event, EventKind, History, Order, Skipped, Value};
+use crate::object;
+use crate::pool::Pool;
+use crate::scan::Stop;
+use crate::{BadEvent, Entry, History, Skipped};
 
 const CHUNK: usize = 1 << 20;
 
@@ -57,7 +56,7 @@ pub struct Frame {
 }
 
 /// Reads frames one after the other. It gives them as they are: cutting at the watermark is for the caller,
-/// by a [`Merger`].
+/// by a [`super::Merger`].
 #[derive(Debug)]
 pub struct LogReader<R: Read> {
     input: R,
@@ -69,7 +68,9 @@ pub struct LogReader<R: Read> {
     offset: u64,
     // Where the frame that was given last begins.
     begins: u64,
-    functions: Vec<Arc<str>>,
+    names: Names,
+    pool: Pool,
+    unpacked: u64,
     skipped: Skipped,
 }
 
@@ -85,7 +86,9 @@ impl<R: Read> LogReader<R> {
             frame: 0,
             offset: 0,
             begins: 0,
-            functions: Vec::new(),
+            names: Names::default(),
+            pool: Pool::default(),
+            unpacked: 0,
             skipped: Skipped::default(),
         }
     }
@@ -100,6 +103,7 @@ impl<R: Read> LogReader<R> {
         let mut lines = std::mem::take(&mut self.lines);
         let bytes = &self.window[self.at..self.at + length];
         let read = frame::unpack(bytes, &mut lines).and_then(|()| self.parse(&lines));
+        self.unpacked += lines.len() as u64;
         self.lines = lines;
         match read {
             Ok(frame) => {
@@ -119,6 +123,11 @@ impl<R: Read> LogReader<R> {
     /// How many bytes at the end are not a whole frame. Known once [`LogReader::next_frame`] has given `None`.
     pub fn skipped(&self) -> &Skipped {
         &self.skipped
+    }
+
+    /// Bytes of lines so far.
+    pub fn unpacked_bytes(&self) -> u64 {
+        self.unpacked
     }
 
     /// All entries, in the order in which they were pushed, of all whole frames: also those after the last
@@ -217,7 +226,7 @@ impl<R: Read> LogReader<R> {
 
     fn parse(&mut self, lines: &[u8]) -> Result<Frame, String> {
         let mut entries = Vec::new();
-        let mut json = Json::new(lines, 0);
+        let mut json = Json::new(lines, 0, &mut self.pool);
         let mut line = 0u64;
         while json.cursor.at < lines.len() {
             line += 1;
@@ -225,13 +234,13 @@ impl<R: Read> LogReader<R> {
                 Stop::More => format!("its line {line} is cut short"),
                 Stop::Bad { expected, .. } => format!("its line {line}: expected {expected}"),
             };
-            let object = object::read(&mut json).map_err(wrong)?;
+            let object = object::read(&mut json, |_| None).map_err(wrong)?;
             if lines.get(json.cursor.at) != Some(&b'\n') {
                 return Err(format!("its line {line}: expected the line to end after its object"));
             }
             json.cursor.at += 1;
             if object.kind.as_deref() != Some("mark") {
-                entries.push(self.entry(lines, object).map_err(wrong)?);
+                entries.push(assemble::entry(lines, object, &mut self.names).map_err(wrong)?);
                 continue;
             }
             return match (object.time, object.entries) {
@@ -247,81 +256,32 @@ impl<R: Read> LogReader<R> {
         }
         Err("it does not end in a mark".to_owned())
     }
-
-    fn entry(&mut self, lines: &[u8], o: Object<'_>) -> Result<Entry, Stop> {
-        let kind = match o.kind.as_deref() {
-            Some("invoke") => EventKind::Invoke,
-            Some("ok") => EventKind::Ok,
-            Some("fail") => EventKind::Fail,
-            Some("info") => EventKind::Info,
-            Some("run") => return other(lines, &o).map(|b| Entry::Run(Box::new(b))),
-            Some("process") => return other(lines, &o).map(Entry::Process),
-            Some("phase") => return other(lines, &o).map(Entry::Phase),
-            Some("fault") => return other(lines, &o).map(|b| Entry::Fault(Box::new(b))),
-            Some("note") => return other(lines, &o).map(|b| Entry::Note(Box::new(b))),
-            _ => return Stop::bad(o.from, "a `type` that a run log has"),
-        };
-        let (Some(Actor::Number(process)), Some(time), Some(f)) = (o.process, o.time, o.f) else {
-            return Stop::bad(o.from, "an operation with `process`, `time` and `f`");
-        };
-        Ok(Entry::Op(Event {
-            kind,
-            process,
-            time,
-            intended: o.intended.unwrap_or(time),
-            f: self.function(&f),
-            key: o.key.unwrap_or(Value::Nil),
-            value: o.value.unwrap_or(Value::Nil),
-            meta: o.meta,
-        }))
-    }
-
-    fn function(&mut self, name: &str) -> Arc<str> {
-        if let Some(known) = self.functions.iter().find(|f| &***f == name) {
-            return known.clone();
-        }
-        self.functions.push(name.into());
-        self.functions[self.functions.len() - 1].clone()
-    }
-}
-
-fn other<T: DeserializeOwned>(lines: &[u8], o: &Object<'_>) -> Result<T, Stop> {
-    let raw = text(&lines[o.from..o.to], o.from)?;
-    serde_json::from_str(raw).or_else(|e| Stop::bad(o.from, format!("an entry that a run log has ({e})")))
 }
 
 /// Reads a whole log as a history, cut at its last watermark. Entries that are no operations are kept whenever
 /// their frame is whole.
 pub fn read_log(input: impl Read) -> Result<(History, Skipped), ReadError> {
     let mut reader = LogReader::new(input);
-    let mut builder = Builder::new(Order::AsGiven);
-    let mut merger = Merger::new();
+    read_all(&mut reader)
+}
+
+pub(crate) fn read_all<R: Read>(reader: &mut LogReader<R>) -> Result<(History, Skipped), ReadError> {
+    let mut assembler = Assembler::new();
     while let Some(Frame { entries, watermark }) = reader.next_frame()? {
-        for entry in entries {
-            let history = builder.history_mut();
-            match entry {
-                Entry::Op(event) => merger.push(event),
-                Entry::Run(run) => history.run = Some(run),
-                Entry::Process(process) => history.processes.push(process),
-                Entry::Phase(phase) => history.phases.push(phase),
-                Entry::Fault(fault) => history.faults.push(*fault),
-                Entry::Note(note) => history.notes.push(*note),
-            }
-        }
-        if merger.late() > 0 {
+        entries.into_iter().for_each(|entry| assembler.entry(entry));
+        if assembler.is_late() {
             let reason = "it holds an event that an earlier watermark had ruled out".to_owned();
             return Err(ReadError::Damaged { frame: reader.frame, offset: reader.begins, reason });
         }
-        for event in merger.advance(watermark) {
-            builder.push(event)?;
-        }
+        assembler.mark(watermark)?;
     }
     let mut skipped = reader.skipped.clone();
-    skipped.events = merger.waiting() as u64;
-    if skipped.events > 0 && skipped.reason.is_empty() {
+    let (history, events) = assembler.finish()?;
+    skipped.events = events;
+    if events > 0 && skipped.reason.is_empty() {
         skipped.reason = "the last events are later than the last watermark".to_owned();
     }
-    Ok((builder.finish()?, skipped))
+    Ok((history, skipped))
 }
 
 /// The same, from a file.

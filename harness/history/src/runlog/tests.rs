@@ -284,7 +284,7 @@ fn what_is_wrong_is_said_with_its_place() {
         message(&log),
         "the log is damaged in frame 1, at byte 0: Restored data doesn't match checksum"
     );
-    let (log, ends) = write(&[(Vec::new(), 4), (vec![event(EventKind::Ok, 0, 5, 1.into())], 6)]);
+    let (log, _) = write(&[(Vec::new(), 4), (vec![event(EventKind::Ok, 0, 5, 1.into())], 6)]);
     assert_eq!(
         message(&log),
         "the log contradicts itself: process 0 completes `write` (Ok), but has invoked nothing"

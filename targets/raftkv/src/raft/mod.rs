@@ -17,5 +17,5 @@ pub use log::Log;
 pub use progress::{Mode, Progress};
 pub use types::{
     BadNodeId, Entry, HardState, Index, Input, Membership, Message, Micros, NodeId, Output, Payload,
-    ReadOutcome, Refusal, Role, RoleChange, Term, Write,
+    Proposed, ReadOutcome, Refusal, Role, RoleChange, Term, Write,
 };

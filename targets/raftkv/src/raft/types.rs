@@ -239,10 +239,13 @@ pub enum Input {
         id: u64,
         data: Bytes,
     },
-    /// A linearizable read is wanted. `id` is the caller's, echoed in [`Output::reads`].
+    /// A linearizable read is wanted. `id` is the caller's, echoed in [`Output::reads`]. `lease`: a leader
+    /// whose lease holds may answer without asking anyone.
     Read {
         id: u64,
+        lease: bool,
     },
+
     /// Every write up to and including this sequence number is durable.
     Persisted {
         seq: u64,
@@ -270,6 +273,9 @@ pub enum Refusal {
     /// Too much is waiting to be committed.
     Busy,
 }
+
+/// What became of a proposal: its index and term, which do not mean that it will be committed.
+pub type Proposed = Result<(Index, Term), Refusal>;
 
 /// The fate of a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -319,7 +325,8 @@ pub struct Output {
     /// depend on it are held back by the core until then.
     pub write: Option<Write>,
     pub messages: Vec<(NodeId, Message)>,
-    pub proposals: Vec<(u64, Result<(Index, Term), Refusal>)>,
+    /// Where each proposal stands in the log, or why it does not.
+    pub proposals: Vec<(u64, Proposed)>,
     /// Apply these, in order.
     pub committed: Vec<Entry>,
     pub reads: Vec<(u64, ReadOutcome)>,

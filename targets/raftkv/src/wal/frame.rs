@@ -3,9 +3,10 @@
 //! ```text
 //! magic u32 | body length u32 | sequence u64 | hash of these 16 bytes u64 | hash of the body u64 | body | padding
 //! ```
-//! Little endian. Frames start at multiples of 32, so a header never straddles a 512-byte sector. The padding
-//! is never empty and ends in a byte that is not zero, so a sector of a whole frame never reads as zeros
-//! (values are JSON text and hold no NUL); a sector that does was never written.
+//! Little endian. Frames start at multiples of 512, so that no sector holds parts of two frames: writing one
+//! never rewrites, and so never endangers, what is durable already. The padding is never empty and not zero,
+//! so a sector of a whole frame never reads as zeros (values are JSON text and hold no NUL); a sector that
+//! does was never written.
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -13,8 +14,8 @@ use crate::raft::{Entry, HardState};
 
 pub const HEADER: usize = 32;
 const MAGIC: u32 = 0x5351_4c57;
-const ALIGN: usize = 32;
-const SECTOR: usize = 512;
+/// What a disk writes whole or not at all.
+pub const SECTOR: usize = 512;
 const PAD: u8 = 0xa5;
 
 /// One thing in a frame.
@@ -39,7 +40,7 @@ pub enum Frame {
     Corrupt(&'static str),
 }
 
-/// Appends a frame with `records` to `buffer`, whose length must be where the frame will stand, modulo 32.
+/// Appends a frame with `records` to `buffer`, whose length must be a multiple of 512.
 pub fn encode<'a>(
     buffer: &mut Vec<u8>,
     sequence: u64,
@@ -67,7 +68,7 @@ pub fn encode<'a>(
 }
 
 fn padded_end(start: usize, length: usize) -> usize {
-    (start + HEADER + length + 1).next_multiple_of(ALIGN)
+    (start + HEADER + length + 1).next_multiple_of(SECTOR)
 }
 
 /// Reads the frame at `at`, which must carry `sequence`. `trusting` skips the check of the body's hash: one
@@ -94,7 +95,8 @@ pub fn decode(segment: &[u8], at: usize, sequence: u64, trusting: bool) -> Frame
     let body = &segment[at + HEADER..end.min(segment.len())];
     let good = xxh3_64_with_seed(body, sequence) == u64_at(header, 24);
     if !good && !trusting {
-        let torn = has_zero_sector(segment, at, end);
+        // Nothing was written behind a frame that was not yet durable.
+        let torn = has_zero_sector(segment, at, end) && is_zero(&segment[end..]);
         return if torn { Frame::Torn } else { Frame::Corrupt("the checksum of a record does not match") };
     }
     match decode_body(&body[..length.min(body.len())], trusting) {
@@ -105,7 +107,7 @@ pub fn decode(segment: &[u8], at: usize, sequence: u64, trusting: bool) -> Frame
 
 /// Whether some whole and right frame with a sequence of at least `sequence` starts at or after `from`.
 pub fn any_good_after(segment: &[u8], from: usize, sequence: u64) -> bool {
-    let starts = (from.next_multiple_of(ALIGN)..segment.len()).step_by(ALIGN);
+    let starts = (from.next_multiple_of(SECTOR)..segment.len()).step_by(SECTOR);
     starts.into_iter().any(|at| {
         let header = segment.get(at..at + HEADER).and_then(read_header);
         header.is_some_and(|(length, found)| {
@@ -144,17 +146,8 @@ fn decode_body(mut body: &[u8], trusting: bool) -> Option<Vec<Record>> {
     Some(records)
 }
 
-/// Whether a whole sector's share of `[start, end)` reads as zeros.
 fn has_zero_sector(segment: &[u8], start: usize, end: usize) -> bool {
-    let mut at = start;
-    while at < end {
-        let next = ((at / SECTOR + 1) * SECTOR).min(end);
-        if is_zero(&segment[at..next]) {
-            return true;
-        }
-        at = next;
-    }
-    false
+    segment[start..end].chunks(SECTOR).any(is_zero)
 }
 
 fn is_zero(bytes: &[u8]) -> bool {

@@ -9,8 +9,10 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::WalError;
 use super::frame::{self, Frame, Record};
 
-/// Bytes before the first frame: a magic word, the segment's number, the sequence of its first frame, a hash.
-pub const HEADER: usize = 32;
+/// Bytes before the first frame, one sector: a magic word, the segment's number, the sequence of its first
+/// frame, a hash of these, padding.
+pub const HEADER: usize = frame::SECTOR;
+const PAD: u8 = 0xa5;
 const MAGIC: &[u8; 8] = b"RKVLOG01";
 
 /// The file of segment `number`.
@@ -40,6 +42,7 @@ pub fn create(dir: &Path, number: u64, sequence: u64) -> Result<File, WalError> 
     header.extend_from_slice(&number.to_le_bytes());
     header.extend_from_slice(&sequence.to_le_bytes());
     header.extend_from_slice(&xxh3_64(&header).to_le_bytes());
+    header.resize(HEADER, PAD);
     let options = OpenOptions::new().create(true).write(true).truncate(true).open(&path);
     let mut file = options.map_err(WalError::io("cannot create", &path))?;
     file.write_all(&header).map_err(WalError::io("cannot write", &path))?;
@@ -91,7 +94,8 @@ pub fn scan(
     };
     let mut word = [0; 8];
     word.copy_from_slice(&header[24..32]);
-    let right = &header[..8] == MAGIC && xxh3_64(&header[..24]) == u64::from_le_bytes(word);
+    let padded = header[32..].iter().all(|&b| b == PAD);
+    let right = &header[..8] == MAGIC && xxh3_64(&header[..24]) == u64::from_le_bytes(word) && padded;
     word.copy_from_slice(&header[8..16]);
     if !right || u64::from_le_bytes(word) != number {
         return Err(corrupt(0, "the segment's header is damaged"));

@@ -1,0 +1,93 @@
+//! Commands and their flags, but for `run`, which has a file of its own.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::RunArgs;
+
+/// squall: puts a real cluster through a storm and says, with proof, whether it kept its promises.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "squall", version, propagate_version = true, max_term_width = 100, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 valid or as expected, 1 invalid or not recovered, 2 unknown, 254 bad arguments, configuration
+or input, 255 the harness broke, 130 interrupted. `squall raftkv` is the Raft KV server that comes built in;
+see `squall raftkv --help`.";
+
+/// The commands.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Run a campaign; without a file, the built-in one: Raft KV, 5 nodes, partitions and clock skew, 30 s
+    Run(Box<RunArgs>),
+    /// Judge a stored run again and rewrite its report
+    Analyze(AnalyzeArgs),
+    /// Measure checkers, engine, faults or Raft KV: one JSON object a row
+    Bench(BenchArgs),
+    /// List what there is to name in a campaign, and what each needs
+    List(ListArgs),
+}
+
+/// What standard output gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Text for people, on standard error
+    #[default]
+    Human,
+    /// One JSON document, on standard output
+    Json,
+}
+
+/// Flags of `analyze`.
+#[derive(Clone, Debug, Args)]
+pub struct AnalyzeArgs {
+    /// The run's folder in the store, such as store/latest/<RUN>
+    #[arg(value_name = "RUN", default_value = "store/latest")]
+    pub run: PathBuf,
+    /// Judge by this consistency instead of the one that the run was judged by
+    #[arg(long, value_name = "MODEL")]
+    pub consistency: Option<String>,
+    /// What standard output gets
+    #[arg(long, value_enum, default_value_t, env = "SQUALL_FORMAT")]
+    pub format: Format,
+}
+
+/// Flags of `bench`.
+#[derive(Clone, Debug, Args)]
+pub struct BenchArgs {
+    /// What to measure; all of it if nothing is named
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// What standard output gets
+    #[arg(long, value_enum, default_value = "json", env = "SQUALL_FORMAT")]
+    pub format: Format,
+}
+
+/// Flags of `list`.
+#[derive(Clone, Debug, Args)]
+pub struct ListArgs {
+    /// What to list
+    #[arg(value_enum)]
+    pub what: Listed,
+    /// What standard output gets
+    #[arg(long, value_enum, default_value_t, env = "SQUALL_FORMAT")]
+    pub format: Format,
+}
+
+/// What can be listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Listed {
+    /// Systems under test
+    Targets,
+    /// What clients do
+    Workloads,
+    /// Kinds of harm
+    Faults,
+    /// What histories are judged by
+    Models,
+}

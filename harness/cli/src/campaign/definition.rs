@@ -1,0 +1,161 @@
+//! What a campaign is, with the defaults of everything that it does not say.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use squall_engine::units;
+
+use super::complaint::Source;
+use super::{Cell, Concurrency, Expect, ProviderName, Rate, Select, Shard};
+
+/// A campaign: every target with every workload under every set of faults, each so many times.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Campaign {
+    /// Its name: a folder of the store.
+    pub name: String,
+    /// The seed from which every run's seed follows.
+    pub seed: u64,
+    /// Nodes of each cluster.
+    pub nodes: u32,
+    /// Processes that act at a time.
+    pub concurrency: Concurrency,
+    /// Operations a second.
+    pub rate: Rate,
+    /// Before faults begin.
+    #[serde(with = "units::duration")]
+    pub warm_up: Duration,
+    /// The main phase.
+    #[serde(with = "units::duration")]
+    pub time_limit: Duration,
+    /// How long the cluster may take to serve again after healing.
+    #[serde(with = "units::duration")]
+    pub recovery_limit: Duration,
+    /// How long the cluster may take to serve after it was started.
+    #[serde(with = "units::duration")]
+    pub ready_limit: Duration,
+    /// How long an operation may take; if not said, what suits the provider.
+    #[serde(with = "units::duration::option")]
+    pub op_timeout: Option<Duration>,
+    /// How nodes come to be.
+    pub provider: ProviderName,
+    /// Systems under test.
+    pub targets: Vec<Cell>,
+    /// What clients do.
+    pub workloads: Vec<Cell>,
+    /// Alternatives, each of which is a set of faults that act together; empty for none.
+    pub faults: Vec<Vec<Cell>>,
+    /// When faults come and go.
+    pub timing: Timing,
+    /// Combinations that are left out.
+    pub exclude: Vec<Select>,
+    /// How often each combination runs.
+    pub repeat: u32,
+    /// Runs at once.
+    pub parallel: u32,
+    /// What every run is expected to show.
+    pub expect: Expect,
+    /// What a cluster that does not recover means.
+    pub liveness: Liveness,
+    /// The folder that keeps runs.
+    pub store: PathBuf,
+    /// Which part of the campaign this machine runs.
+    #[serde(skip)]
+    pub shard: Option<Shard>,
+    /// Faults that cannot be had are dropped and named instead of being refused: in the built-in campaign.
+    #[serde(skip)]
+    pub faults_may_drop: bool,
+    /// The text that it was read from, for complaints.
+    #[serde(skip)]
+    pub source: Option<Arc<Source>>,
+}
+
+/// When faults come and go: on for a while and off for a while, on average.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Timing {
+    /// Mean time on.
+    #[serde(with = "units::duration")]
+    pub on: Duration,
+    /// Mean time off.
+    #[serde(with = "units::duration")]
+    pub off: Duration,
+    /// No time on is shorter: two election time-outs, or nobody would notice.
+    #[serde(with = "units::duration")]
+    pub min: Duration,
+    /// No time on or off is longer.
+    #[serde(with = "units::duration")]
+    pub max: Duration,
+}
+
+/// What a cluster that does not recover after healing means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Liveness {
+    /// The run fails.
+    Fail,
+    /// It is a warning.
+    Warn,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        let squall_nemesis::Timing { on, off, min, max } = squall_nemesis::Timing::default();
+        Timing { on, off, min, max }
+    }
+}
+
+impl From<Timing> for squall_nemesis::Timing {
+    fn from(Timing { on, off, min, max }: Timing) -> Self {
+        squall_nemesis::Timing { on, off, min, max }
+    }
+}
+
+impl Default for Campaign {
+    /// What a file that says nothing means: a calm run of the built-in target. The seed is random.
+    fn default() -> Self {
+        Campaign {
+            name: "campaign".to_owned(),
+            seed: draw_seed(),
+            nodes: 5,
+            concurrency: Concurrency::PerNode(2),
+            rate: Rate(Some(1000.0)),
+            warm_up: Duration::from_secs(5),
+            time_limit: Duration::from_secs(60),
+            recovery_limit: Duration::from_secs(60),
+            ready_limit: Duration::from_secs(30),
+            op_timeout: None,
+            provider: ProviderName::Local,
+            targets: vec![Cell::named("raftkv")],
+            workloads: vec![Cell::named("register")],
+            faults: vec![Vec::new()],
+            timing: Timing::default(),
+            exclude: Vec::new(),
+            repeat: 1,
+            parallel: 1,
+            expect: Expect::Valid,
+            liveness: Liveness::Fail,
+            store: PathBuf::from("store"),
+            shard: None,
+            faults_may_drop: false,
+            source: None,
+        }
+    }
+}
+
+impl Campaign {
+    /// How long an operation may take.
+    pub fn op_timeout(&self) -> Duration {
+        let suits = match self.provider {
+            ProviderName::Local => Duration::from_secs(2),
+        };
+        self.op_timeout.unwrap_or(suits)
+    }
+}
+
+/// A seed that nobody chose: short enough to be read out over a telephone.
+fn draw_seed() -> u64 {
+    // The standard library seeds its hash maps from the operating system.
+    RandomState::new().build_hasher().finish() & 0xffff_ffff
+}

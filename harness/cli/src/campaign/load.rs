@@ -1,0 +1,96 @@
+//! A campaign from its file, the environment and flags, in this order.
+
+use std::io::Read;
+use std::path::Path;
+
+use anyhow::Context;
+
+use super::decode::without_none;
+use super::{Campaign, Complaint, Expect};
+use crate::Refused;
+use crate::args::RunArgs;
+
+/// No campaign is longer: what is, is another file.
+const MAX_BYTES: u64 = 1 << 20;
+
+impl Campaign {
+    /// The campaign that these arguments mean. Names are not looked up yet: see [`Campaign::resolve`].
+    pub fn load(args: &RunArgs) -> anyhow::Result<Campaign> {
+        let mut campaign = match &args.file {
+            None => Campaign::built_in(),
+            Some(path) => {
+                let (name, text) = read(path)?;
+                Campaign::parse(&name, &text).map_err(Refused::from)?
+            }
+        };
+        campaign.override_by(args).map_err(Refused::from)?;
+        Ok(campaign)
+    }
+
+    /// What flags and environment say counts more than what the file says.
+    pub fn override_by(&mut self, args: &RunArgs) -> Result<(), Complaint> {
+        let flag = |name: &str, text: String| Complaint::new(format!("{name}: {text}"), None);
+        if !args.target.is_empty() {
+            self.targets.clone_from(&args.target);
+        }
+        if !args.workload.is_empty() {
+            self.workloads.clone_from(&args.workload);
+        }
+        if !args.faults.is_empty() {
+            let sets = args.faults.iter().map(|t| without_none(t.0.clone()));
+            self.faults = sets.collect::<Result<_, _>>().map_err(|text| flag("--faults", text))?;
+            self.faults_may_drop = false;
+        }
+        let set = |place: &mut u32, given: Option<u32>| *place = given.unwrap_or(*place);
+        set(&mut self.nodes, args.nodes);
+        set(&mut self.repeat, args.repeat);
+        self.provider = args.provider.unwrap_or(self.provider);
+        self.concurrency = args.concurrency.unwrap_or(self.concurrency);
+        self.rate = args.rate.unwrap_or(self.rate);
+        self.seed = args.seed.unwrap_or(self.seed);
+        self.op_timeout = args.op_timeout.or(self.op_timeout);
+        self.shard = args.shard.or(self.shard);
+        if let Some(limit) = args.time_limit {
+            self.time_limit = limit;
+        }
+        if let Some(store) = &args.store {
+            self.store.clone_from(store);
+        }
+        if self.time_limit.is_zero() {
+            return Err(flag("--time-limit", "must be longer than zero".to_owned()));
+        }
+        if self.op_timeout().is_zero() {
+            return Err(flag("--op-timeout", "must be longer than zero".to_owned()));
+        }
+        if let (Some(repeat), Expect::Invalid { at_least: Some(at_least), .. }) = (args.repeat, &self.expect)
+            && repeat != at_least.of
+        {
+            let text =
+                format!("the file expects an anomaly in {} of {} repeats", at_least.count, at_least.of);
+            return Err(flag("--repeat", text));
+        }
+        Ok(())
+    }
+}
+
+fn read(path: &Path) -> anyhow::Result<(String, String)> {
+    let name = path.display().to_string();
+    let mut bytes = Vec::new();
+    let read = if name == "-" {
+        std::io::stdin().lock().take(MAX_BYTES + 1).read_to_end(&mut bytes)
+    } else {
+        std::fs::File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
+    };
+    // A file that is not there is a bad argument, whatever the system calls it.
+    read.map_err(|e| Refused(format!("cannot read the campaign {name}: {e}")))?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(Refused(format!("{name} is longer than a MiB: it is no campaign")).into());
+    }
+    let name = if name == "-" { "standard input".to_owned() } else { name };
+    let text = String::from_utf8(bytes)
+        .map_err(|e| {
+            Refused(format!("{name} is no campaign: byte {} is not UTF-8", e.utf8_error().valid_up_to()))
+        })
+        .context("reading the campaign")?;
+    Ok((name, text))
+}

@@ -1,0 +1,32 @@
+//! Campaigns: what to run, as a person writes it, and as the list of runs that it comes to.
+//!
+//! Text → located tree → [`Campaign`] (defaults, then the file, then environment and flags) → [`RunPlan`]s.
+//! Whatever is wrong is refused here, with its place in the file, before anything starts.
+
+mod builtin;
+mod complaint;
+mod decode;
+mod definition;
+mod drop;
+mod expect;
+mod fields;
+mod load;
+mod naming;
+mod plan;
+mod resolve;
+mod select;
+mod shard;
+mod tree;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+pub use complaint::{Complaint, Place, Source};
+pub use definition::{Campaign, Liveness, Timing};
+pub use drop::Dropped;
+pub use expect::{AtLeast, Expect};
+pub use plan::RunPlan;
+pub use select::Select;
+pub use shard::Shard;
+pub use values::{Cell, Concurrency, ProviderName, Rate};

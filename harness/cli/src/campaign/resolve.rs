@@ -1,0 +1,178 @@
+//! A campaign as the list of its runs. Everything is really made once, so that what cannot work is refused
+//! before anything starts.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+use squall_engine::Error;
+use squall_engine::protocol::{Kind, Target};
+
+use super::{Campaign, Cell, Complaint, Place, RunPlan, naming};
+use crate::registry::find;
+use crate::{Refused, Registry};
+
+/// A combination of the matrix.
+struct Combination<'a> {
+    target: &'a Cell,
+    workload: &'a Cell,
+    faults: Vec<Cell>,
+}
+
+impl Campaign {
+    /// Every run of this campaign (of this shard, if it has one), in order.
+    pub fn resolve(&self, registry: &Registry) -> Result<Vec<RunPlan>, Refused> {
+        self.plans(registry).map_err(|c| c.within(self.source.as_ref()).into())
+    }
+
+    fn plans(&self, registry: &Registry) -> Result<Vec<RunPlan>, Complaint> {
+        self.check_names(registry)?;
+        let matrix = self.matrix();
+        if matrix.is_empty() {
+            return Err(Complaint::new("`exclude` leaves no combination to run", None));
+        }
+        let alone = matrix.len() == 1 && self.repeat == 1;
+        let mut plans = Vec::new();
+        let mut seen = BTreeSet::new();
+        for combination in &matrix {
+            let plan = self.plan(registry, combination, alone)?;
+            if !seen.insert(plan.combination.clone()) {
+                let text = format!("the combination {} is there twice", plan.combination);
+                return Err(Complaint::new(text, combination.target.at));
+            }
+            for repeat in 0..self.repeat {
+                plans.push(self.repeated(&plan, repeat, alone));
+            }
+        }
+        let mine = |(index, plan)| self.shard.is_none_or(|s| s.has(index)).then_some(plan);
+        Ok(plans.into_iter().enumerate().filter_map(mine).collect())
+    }
+
+    /// Looks up every name and makes everything once, so that a complaint points at its place.
+    fn check_names(&self, registry: &Registry) -> Result<(), Complaint> {
+        for cell in &self.targets {
+            make("target", registry.targets(), cell)?;
+        }
+        for cell in &self.workloads {
+            make("workload", registry.workloads(), &consistency(cell).0)?;
+        }
+        for set in &self.faults {
+            for (at, cell) in set.iter().enumerate() {
+                make("fault", registry.faults(), cell)?;
+                if set[..at].contains(cell) {
+                    return Err(Complaint::new(format!("`{}` is there twice", cell.name), cell.at));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn matrix(&self) -> Vec<Combination<'_>> {
+        let mut matrix = Vec::new();
+        for target in &self.targets {
+            for workload in &self.workloads {
+                for faults in &self.faults {
+                    if !self.exclude.iter().any(|e| e.matches(target, workload, faults)) {
+                        matrix.push(Combination { target, workload, faults: faults.clone() });
+                    }
+                }
+            }
+        }
+        matrix
+    }
+
+    /// The first repeat of a combination, proven to fit together.
+    fn plan(&self, registry: &Registry, of: &Combination<'_>, alone: bool) -> Result<RunPlan, Complaint> {
+        let (workload, consistency) = consistency(of.workload);
+        let target = make("target", registry.targets(), of.target)?;
+        let (faults, warnings) = self.bearable(&of.faults, &*target)?;
+        let made = make("workload", registry.workloads(), &workload)?;
+        let consistency = consistency.unwrap_or_else(|| made.consistency(target.promises()));
+        let combination = naming::combination(of.target, of.workload, &faults);
+        let plan = RunPlan {
+            name: combination.clone(),
+            combination,
+            repeat: 0,
+            seed: naming::seed(self.seed, alone, &workload, &faults, 0),
+            nodes: self.nodes,
+            workers: self.concurrency.workers(self.nodes),
+            rate: self.rate,
+            warm_up: self.warm_up,
+            time_limit: self.time_limit,
+            recovery_limit: self.recovery_limit,
+            ready_limit: self.ready_limit,
+            op_timeout: self.op_timeout(),
+            provider: self.provider,
+            target: of.target.clone(),
+            workload,
+            faults,
+            timing: self.timing,
+            consistency,
+            expect: self.expect.clone(),
+            liveness: self.liveness,
+            warnings,
+        };
+        let spec = plan.spec(registry, PathBuf::new());
+        let checked = spec.and_then(|spec| Ok(squall_engine::run::check(&spec)?));
+        let guilty = of.faults.first().and_then(|f| f.at).or(of.workload.at);
+        checked.map_err(|e| Complaint::new(format!("{e:#}"), guilty)).map(|()| plan)
+    }
+
+    /// The faults without those that the target cannot take, if this campaign may drop any.
+    fn bearable(&self, faults: &[Cell], target: &dyn Target) -> Result<(Vec<Cell>, Vec<String>), Complaint> {
+        let (mut kept, mut warnings) = (Vec::new(), Vec::new());
+        for cell in faults {
+            match target.refuses(&cell.name) {
+                None => kept.push(cell.clone()),
+                Some(why) => {
+                    let (fault, target) = (&cell.name, target.name());
+                    let text = format!("the target `{target}` cannot take the fault `{fault}`: {why}");
+                    if !self.faults_may_drop {
+                        return Err(Complaint::new(text, cell.at));
+                    }
+                    warnings.push(format!("{text}; dropped"));
+                }
+            }
+        }
+        Ok((kept, warnings))
+    }
+
+    fn repeated(&self, first: &RunPlan, repeat: u32, alone: bool) -> RunPlan {
+        let combination = &first.combination;
+        let width = self.repeat.to_string().len();
+        let name = match self.repeat {
+            1 => combination.clone(),
+            _ => format!("{combination}-r{:0width$}", repeat + 1),
+        };
+        let seed = naming::seed(self.seed, alone, &first.workload, &first.faults, repeat);
+        RunPlan { name, repeat, seed, ..first.clone() }
+    }
+}
+
+/// A workload without its `consistency`, and that, if it was said.
+fn consistency(workload: &Cell) -> (Cell, Option<String>) {
+    let mut plain = workload.clone();
+    let said = plain.options.as_object_mut().and_then(|o| o.remove("consistency"));
+    if plain.options.as_object().is_some_and(|o| o.is_empty()) {
+        plain.options = Json::Null;
+    }
+    let said = said.map(|c| c.as_str().map_or_else(|| c.to_string(), str::to_owned));
+    (plain, said)
+}
+
+/// Makes what a cell names. What is wrong is said at the name, or at the option that is to blame.
+fn make<T: ?Sized>(what: &str, kinds: &[Kind<T>], cell: &Cell) -> Result<Arc<T>, Complaint> {
+    let kind = find(what, kinds, &cell.name).map_err(|e| Complaint::new(e.0, cell.at))?;
+    (kind.build)(&cell.options).map_err(|e| Complaint::new(e.to_string(), guilty(kind, cell, &e)))
+}
+
+/// The place of the option that is to blame: the first that fails by itself in the same words.
+fn guilty<T: ?Sized>(kind: &Kind<T>, cell: &Cell, error: &Error) -> Option<Place> {
+    let text = error.to_string();
+    let fails = |name: &str| {
+        let one = Json::Object([(name.to_owned(), cell.options[name].clone())].into_iter().collect());
+        (kind.build)(&one).is_err_and(|e| e.to_string() == text)
+    };
+    cell.options_at.iter().find(|(name, _)| fails(name)).map(|(_, at)| *at).or(cell.at)
+}

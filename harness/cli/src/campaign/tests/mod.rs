@@ -1,0 +1,1 @@
+//! Campaigns, good and bad.

@@ -1,0 +1,93 @@
+//! From the process's start to its exit code.
+//!
+//! The order matters: a helper process that was started from this executable must become what it is before
+//! anything makes a thread; `raftkv` has a command line of its own; only then is anything parsed.
+
+use std::any::Any;
+use std::ffi::OsString;
+use std::panic::{self, AssertUnwindSafe};
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use crate::args::Cli;
+use crate::output::{print, say};
+use crate::{Exit, Registry, dispatch};
+
+/// Runs the command that this process was started with, and gives its exit code. Call it first thing in
+/// `main`, before anything makes a thread.
+pub fn main(registry: Registry) -> ExitCode {
+    early();
+    report_panics();
+    let args: Vec<OsString> = std::env::args_os().collect();
+    match panic::catch_unwind(AssertUnwindSafe(|| run(&registry, args))) {
+        Ok(code) => code,
+        Err(panic) if lost_reader(&*panic) => Exit::Valid.into(),
+        Err(_) => Exit::Broken.into(),
+    }
+}
+
+/// What has to come before everything else.
+fn early() {
+    // The local provider's helper process takes over here and never returns.
+    squall_local::keeper::run_if_asked();
+}
+
+fn run(registry: &Registry, args: Vec<OsString>) -> ExitCode {
+    if args.get(1).is_some_and(|a| a == "raftkv") {
+        let code = squall_raftkv::cli::run(args.into_iter().skip(2));
+        return ExitCode::from(u8::try_from(code).unwrap_or(Exit::Broken.code()));
+    }
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(e) => return refuse(&e).into(),
+    };
+    match dispatch::dispatch(registry, &cli) {
+        Ok(exit) => exit.into(),
+        Err(e) => {
+            say(&format!("squall: {e:#}"));
+            Exit::of_error(&e).into()
+        }
+    }
+}
+
+/// Help and version are what was asked for; anything else is a bad argument.
+fn refuse(error: &clap::Error) -> Exit {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            let text = error.render().to_string();
+            match print(&text) {
+                Ok(()) => Exit::Valid,
+                Err(_) => Exit::Broken,
+            }
+        }
+        _ => {
+            say(error.render().to_string().trim_end());
+            Exit::BadInput
+        }
+    }
+}
+
+/// A panic is a mistake of ours: said as such, once, with its place.
+fn report_panics() {
+    panic::set_hook(Box::new(|info| {
+        if lost_reader(info.payload()) {
+            return;
+        }
+        let place = info.location().map_or(String::new(), |l| format!(" at {}:{}", l.file(), l.line()));
+        let what = text(info.payload()).unwrap_or("no message");
+        say(&format!("squall: internal error{place}: {what}"));
+        say("This is a bug in squall or in a check, not in the system under test. Please report it.");
+    }));
+}
+
+/// Whether it is only that standard output was closed, met by a plain `println!` of a library.
+fn lost_reader(panic: &(dyn Any + Send)) -> bool {
+    text(panic).is_some_and(|t| t.starts_with("failed printing to stdout") && t.contains("Broken pipe"))
+}
+
+fn text(panic: &(dyn Any + Send)) -> Option<&str> {
+    let owned = panic.downcast_ref::<String>().map(String::as_str);
+    owned.or_else(|| panic.downcast_ref::<&str>().copied())
+}

@@ -1,0 +1,18 @@
+//! Running campaigns and judging stored runs.
+//!
+//! Each run is judged and stored as soon as it ends; what a campaign comes to is a fold of its runs' results.
+
+mod analyze;
+mod campaign;
+mod judge;
+mod live;
+mod one;
+mod reproduce;
+mod signals;
+mod store;
+
+pub use analyze::analyze;
+pub use campaign::run;
+
+pub(crate) use campaign::expected;
+pub(crate) use reproduce::command;

@@ -1,0 +1,172 @@
+//! What a history is written in, told by its first bytes.
+
+use std::io::{Cursor, Read};
+
+use flate2::read::MultiGzDecoder;
+
+use super::sink::Sink;
+use super::window::{Window, excerpt};
+use super::{ImportError, Imported, Options, edn, jepsen_log, jsonl, lines, spans, transactions};
+use crate::json::Json;
+use crate::pool::Pool;
+use crate::{History, Skipped, object, runlog};
+
+/// The formats that are read: `docs/format.md` describes each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// squall's own run log, in frames or unpacked.
+    RunLog,
+    /// JSON, one event a line.
+    JsonEvents,
+    /// JSON, one operation with `start` and `end` a line.
+    JsonOperations,
+    /// Jepsen's EDN: one vector, or operations one after the other.
+    Edn,
+    /// What Jepsen's workers print.
+    JepsenLog,
+    /// Transactions in sessions, as AWDIT reads them.
+    AwditText,
+    /// Transactions in sessions, as Plume and IsoVista write them.
+    PlumeText,
+}
+
+impl Format {
+    /// Its name, as in `docs/format.md`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::RunLog => "run-log",
+            Format::JsonEvents => "json-events",
+            Format::JsonOperations => "json-operations",
+            Format::Edn => "edn",
+            Format::JepsenLog => "jepsen-log",
+            Format::AwditText => "awdit-text",
+            Format::PlumeText => "plume-text",
+        }
+    }
+}
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// How much is looked at to tell the format.
+const PEEK: u64 = 1 << 14;
+
+pub(super) fn read<'r>(mut input: Box<dyn Read + 'r>, options: &Options) -> Result<Imported, ImportError> {
+    let mut start = Vec::new();
+    input.by_ref().take(PEEK).read_to_end(&mut start)?;
+    let is_zstd = start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]);
+    if is_zstd && is_run_log(&start) {
+        let mut reader = runlog::LogReader::new(Cursor::new(start).chain(input));
+        let (history, skipped) = runlog::read_all(&mut reader)?;
+        return Ok(run_log(history, skipped, reader.unpacked_bytes(), options));
+    }
+    let is_gzip = start.starts_with(&[0x1f, 0x8b]);
+    let packed = Cursor::new(start).chain(input);
+    let unpacked: Box<dyn Read + 'r> = match (is_zstd, is_gzip) {
+        (true, _) => Box::new(zstd::stream::read::Decoder::new(packed)?),
+        (_, true) => Box::new(MultiGzDecoder::new(packed)),
+        _ => Box::new(packed),
+    };
+    text(Window::new(unpacked), options)
+}
+
+fn run_log(mut history: History, skipped: Skipped, bytes: u64, options: &Options) -> Imported {
+    if options.clock_error > 0 {
+        history.widen(options.clock_error);
+    }
+    let warnings = if skipped.reason.is_empty() { Vec::new() } else { vec![skipped.reason.clone()] };
+    Imported { history, format: Format::RunLog, warnings, skipped, bytes }
+}
+
+/// Whether zstd data begins as a run's log does: with a line that only such a log has.
+fn is_run_log(start: &[u8]) -> bool {
+    let mut line = Vec::new();
+    // The window may cut the frame anywhere: what could be unpacked before the error is enough.
+    if let Ok(decoder) = zstd::stream::read::Decoder::with_buffer(start) {
+        let _ = decoder.take(64).read_to_end(&mut line);
+    }
+    jsonl::LOG_ONLY.iter().any(|kind| line.starts_with(format!("{{\"type\":\"{kind}\"").as_bytes()))
+}
+
+fn text(mut window: Window<'_>, options: &Options) -> Result<Imported, ImportError> {
+    let format = loop {
+        if let Some(format) = tell(&window)? {
+            break format;
+        }
+        window.fill()?;
+    };
+    if window.bytes.starts_with(BYTE_ORDER_MARK) {
+        window.at = BYTE_ORDER_MARK.len();
+    }
+    let sink = Sink::new(options);
+    let mut skipped = Skipped::default();
+    let (history, warnings) = match format {
+        Format::Edn => edn::read(&mut window, sink)?,
+        Format::JepsenLog => jepsen_log::read(&mut window, sink)?,
+        Format::JsonEvents => jsonl::read(&mut window, sink)?,
+        Format::JsonOperations => spans::read(&mut window, options)?,
+        Format::AwditText | Format::PlumeText => transactions::read(&mut window, format, options)?,
+        Format::RunLog => {
+            let (history, cut) = lines::read(&mut window)?;
+            skipped = cut;
+            let bytes = window.offset(window.bytes.len());
+            return Ok(run_log(history, skipped, bytes, options));
+        }
+    };
+    let bytes = window.offset(window.bytes.len()) - u64::from(window.ended);
+    Ok(Imported { history, format, warnings, skipped, bytes })
+}
+
+/// The format, once enough is in the window.
+fn tell(window: &Window<'_>) -> Result<Option<Format>, ImportError> {
+    let bytes = &window.bytes;
+    let unmarked = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+    let Some(blank) = unmarked.iter().position(|b| !b.is_ascii_whitespace()) else {
+        return if window.ended { Err(ImportError::Empty) } else { Ok(None) };
+    };
+    let start = &unmarked[blank..];
+    if !window.ended && start.len() < PEEK as usize {
+        return Ok(None);
+    }
+    let line = start.split(|&b| b == b'\n').next().unwrap_or_default().trim_ascii_end();
+    let format = match start[0] {
+        b'{' | b'[' => braces(start),
+        b';' | b'(' | b'#' => Some(Format::Edn),
+        b'r' | b'w' if matches!(line, [_, b'(', ..]) => Some(Format::PlumeText),
+        b'r' | b'w' if matches!(line, [_, b' ' | b'\t', ..]) => Some(Format::AwditText),
+        b'-' | b'=' if line.len() >= 3 && line.iter().all(|&b| b == start[0]) => Some(Format::AwditText),
+        _ if jepsen_log::is_log(start) => Some(Format::JepsenLog),
+        _ => None,
+    };
+    match format {
+        Some(format) => Ok(Some(format)),
+        None => {
+            Err(ImportError::Unknown { line: window.line(bytes.len() - start.len()), found: excerpt(start) })
+        }
+    }
+}
+
+/// JSON or EDN: the first thing within the first object tells, since EDN has a keyword there, and JSON a text
+/// followed by a colon.
+fn braces(start: &[u8]) -> Option<Format> {
+    let inner = start.iter().position(|b| !matches!(b, b'{' | b'[') && !b.is_ascii_whitespace())?;
+    match start[inner] {
+        b'"' if start[..inner].contains(&b'{') => json(start),
+        b'"' => None,
+        _ => Some(Format::Edn),
+    }
+}
+
+/// Which kind of JSON, by its first object.
+fn json(start: &[u8]) -> Option<Format> {
+    let open = start.iter().position(|&b| b == b'{')?;
+    let first = match object::read(&mut Json::new(start, open, &mut Pool::default()), |_| None) {
+        Ok(first) => first,
+        // It may be long, or wrong: what reads it says so.
+        Err(_) => return Some(Format::JsonEvents),
+    };
+    match first.kind {
+        Some(kind) if jsonl::LOG_ONLY.contains(&&*kind) => Some(Format::RunLog),
+        _ if first.start.is_some() => Some(Format::JsonOperations),
+        _ => Some(Format::JsonEvents),
+    }
+}

@@ -1,0 +1,240 @@
+use std::env;
+use std::fs;
+use std::path::PathBuf;
+
+use super::*;
+
+fn import(text: &str) -> Result<Imported, ImportError> {
+    read(text.as_bytes(), &Options::default())
+}
+
+/// A line an operation: what a history holds, for people to compare.
+fn show(history: &History) -> String {
+    let line = |op: crate::Op<'_>| {
+        let key = if op.key.is_nil() { String::new() } else { format!("{}: ", op.key) };
+        let (input, output, outcome) = (op.input, op.output, op.outcome);
+        format!(
+            "{} {key}{} {input} -> {outcome:?} {output} [{} {}]\n",
+            op.process, op.f, op.invoked, op.completed as i32
+        )
+    };
+    history.ops().map(line).collect()
+}
+
+#[test]
+fn every_labelled_history_is_read() {
+    let Ok(root) = env::var("SQUALL_CORPORA").map(PathBuf::from) else {
+        eprintln!("skipped: SQUALL_CORPORA is not set");
+        return;
+    };
+    let labels = fs::read_to_string(root.join("labels.tsv")).unwrap();
+    for row in labels.lines().skip(1) {
+        let columns: Vec<&str> = row.split('\t').collect();
+        let file = root.join(columns[0]);
+        let imported =
+            read_file(&file, &Options::default()).unwrap_or_else(|e| panic!("{}: {e}", columns[0]));
+        assert_eq!(imported.format.name(), columns[1], "{}", columns[0]);
+        assert!(!imported.history.is_empty(), "{}", columns[0]);
+    }
+}
+
+#[test]
+fn edn_and_json_lines_mean_the_same() {
+    let edn = "{:index 0, :type :invoke, :process 3, :f :cas, :time 5, :value [1 2]}
+        #jepsen.history.Op{:type :invoke :f :read :value nil :process 4 :time 6}
+        {:process :nemesis, :type :info, :f :start, :value \"cut\", :time 7}
+        {:type :ok, :process 3, :f :cas, :time 8, :value [1 2], :extra {:a [#{1 \\a} 1/2]}}
+        {:type :fail, :process 4, :f :read, :time 9, :value nil, :error [:gone \"x\"]} ; done";
+    let json = r#"{"index":0,"type":"invoke","process":3,"f":"cas","time":5,"value":[1,2]}
+        {"f":"read","process":4,"type":"invoke","value":null,"time":6}
+        {"process":"nemesis","type":"info","f":"start","value":"cut","time":7}
+        {"type":"ok","process":3,"f":"cas","time":8,"value":[1,2],"extra":{"a":[1.5]}}
+        {"type":"fail","process":4,"f":"read","time":9,"value":null,"error":["gone","x"]}"#;
+    for (text, format) in [(edn, Format::Edn), (json, Format::JsonEvents)] {
+        let imported = import(text).unwrap();
+        assert_eq!(imported.format, format);
+        let history = &imported.history;
+        assert_eq!(show(history), "3 cas [1,2] -> Ok [1,2] [0 2]\n4 read null -> Fail null [1 3]\n");
+        assert_eq!(history.meta(1).unwrap().error.as_deref(), Some("[\"gone\",\"x\"]"));
+        assert_eq!(history.notes[0].text, "start \"cut\"");
+        assert_eq!((history.op(0).start, history.op(0).end), (5, 8));
+        assert_eq!(history.nil_reads_may_be_unknown, format == Format::Edn);
+        assert_eq!(imported.warnings, Vec::<String>::new());
+    }
+}
+
+#[test]
+fn tuples_are_keys_when_a_read_shows_it() {
+    let edn =
+        "[{:type :invoke :process 0 :f :write :value [7 1]} {:type :ok :process 0 :f :write :value [7 1]}
+        {:type :invoke :process 0 :f :read :value [7 nil]} {:type :ok :process 0 :f :read :value [7 1]}]";
+    let keyed = "0 7: write 1 -> Ok 1 [0 1]\n0 7: read null -> Ok 1 [2 3]\n";
+    assert_eq!(show(&import(edn).unwrap().history), keyed);
+    let no = Options { keyed: Keyed::No, ..Options::default() };
+    let plain = "0 write [7,1] -> Ok [7,1] [0 1]\n0 read [7,null] -> Ok [7,1] [2 3]\n";
+    assert_eq!(show(&read(edn.as_bytes(), &no).unwrap().history), plain);
+    let pairs =
+        "{:type :invoke :process 0 :f :write :value [7 1]} {:type :ok :process 0 :f :write :value [7 1]}";
+    assert_eq!(
+        import(pairs).unwrap_err().to_string(),
+        "line 1: every value of this history is a pair, so it may be keyed or not: pass --keyed yes if values are \
+         [key value] tuples of independent keys, --keyed no if they are plain values"
+    );
+    let yes = Options { keyed: Keyed::Yes, ..Options::default() };
+    assert_eq!(show(&read(pairs.as_bytes(), &yes).unwrap().history), "0 7: write 1 -> Ok 1 [0 1]\n");
+}
+
+#[test]
+fn an_answer_without_a_key_shows_that_there_are_none() {
+    let edn = "[{:type :invoke :process 0 :f :add :value [0 7]} {:type :ok :process 0 :f :add :value [0 7]}
+        {:type :invoke :process 0 :f :read :value [0 nil]}
+        {:type :ok :process 0 :f :read :value [0 1 2]}]";
+    let imported = import(edn).unwrap();
+    let plain = "0 add [0,7] -> Ok [0,7] [0 1]\n0 read [0,null] -> Ok [0,1,2] [2 3]\n";
+    assert_eq!(show(&imported.history), plain);
+    assert!(
+        imported.warnings[0].contains("line 2 looks like a [key value] tuple"),
+        "{:?}",
+        imported.warnings
+    );
+}
+
+#[test]
+fn lines_of_jepsen_workers() {
+    let log = "2024-01-01 INFO jepsen.core - running
+INFO  jepsen.util - 0\t:invoke\t:write\t3
+INFO [2024-01-01 10:00:00] jepsen worker 1 - jepsen.util 1   :invoke :cas    [3 4]
+INFO  jepsen.util - :nemesis\t:info\t:start\t\"cut\"
+INFO  jepsen.util - 0\t:ok\t:write\t3
+INFO  jepsen.util - 1\t:info\t:cas\t:timed-out
+INFO  jepsen.util - 12\t:invoke\t:read\tnil
+INFO  jepsen.util - 12\t:fail\t:read\tnil\t[:refused]";
+    let imported = import(log).unwrap();
+    let expected =
+        "0 write 3 -> Ok 3 [0 2]\n1 cas [3,4] -> Info null [1 -1]\n12 read null -> Fail null [4 5]\n";
+    assert_eq!(show(&imported.history), expected);
+    assert_eq!(imported.format, Format::JepsenLog);
+    let errors: Vec<_> = (1..3).map(|i| imported.history.meta(i).and_then(|m| m.error.clone())).collect();
+    assert_eq!(errors, [Some("timed-out".to_owned()), Some("[\"refused\"]".to_owned())]);
+    assert_eq!(imported.history.notes[0].text, "start \"cut\"");
+    assert!(!imported.history.nil_reads_may_be_unknown);
+    assert_eq!(imported.warnings[0], "1 lines of the log are not about operations");
+}
+
+#[test]
+fn transactions_of_awdit() {
+    let imported = import("w 0 1\nr 1 0\n-----\nr 0 1\n=====\nw 2 0\n-----\nr  2 0 \n\n").unwrap();
+    let expected = r#"0 txn [["w",0,1],["r",1,null]] -> Ok [["w",0,1],["r",1,null]] [0 4]
+0 txn [["r",0,1]] -> Ok [["r",0,1]] [1 5]
+1 txn [["w",2,0]] -> Ok [["w",2,0]] [2 6]
+1 txn [["r",2,0]] -> Ok [["r",2,0]] [3 7]
+"#;
+    assert_eq!(show(&imported.history), expected);
+    assert_eq!((imported.format, imported.history.initial_operation), (Format::AwditText, None));
+}
+
+#[test]
+fn transactions_of_plume() {
+    // The second session reads 0 before the line that writes it; the fourth transaction is aborted.
+    let text = "w(1,0,0,0)\nr(2,0,3,1)\nw(1,5,4,7)\nr(1,0,3,1)\nw(2,9,4,-1)\nw(2,0,5,8)\n";
+    let imported = import(text).unwrap();
+    let expected = r#"0 txn [["w",1,0]] -> Ok [["w",1,0]] [0 1]
+3 txn [["r",2,0],["r",1,0]] -> Ok [["r",2,0],["r",1,0]] [2 6]
+4 txn [["w",1,5]] -> Ok [["w",1,5]] [3 7]
+4 txn [["w",2,9]] -> Fail null [4 8]
+5 txn [["w",2,0]] -> Ok [["w",2,0]] [5 9]
+"#;
+    assert_eq!(show(&imported.history), expected);
+    assert_eq!((imported.format, imported.history.initial_operation), (Format::PlumeText, Some(0)));
+    let not_initial = import("w(1,7,0,0)\nr(1,7,1,1)\n").unwrap();
+    assert_eq!(not_initial.history.initial_operation, None);
+}
+
+#[test]
+fn one_line_an_operation() {
+    let text = r#"{"f":"write","value":1,"start":10,"end":20,"key":"x"}
+{"end":30,"start":20,"f":"cas","key":"x","input":[1,2],"output":"mismatch","type":"ok"}
+{"f":"write","value":3,"start":5,"end":null,"key":"x"}
+{"f":"read","value":1,"start":31,"end":40,"key":"x","type":"fail","error":"gone"}"#;
+    let imported = import(text).unwrap();
+    let expected = "0 \"x\": write 3 -> Info null [0 -1]
+1 \"x\": write 1 -> Ok 1 [1 3]
+2 \"x\": cas [1,2] -> Ok \"mismatch\" [2 4]
+1 \"x\": read 1 -> Fail null [5 6]
+";
+    assert_eq!(show(&imported.history), expected, "operations that touch overlap");
+    assert_eq!(imported.format, Format::JsonOperations);
+    let wide = read(text.as_bytes(), &Options { clock_error: 1, ..Options::default() }).unwrap();
+    assert_eq!(
+        (wide.history.op(3).invoked, wide.history.op(2).completed),
+        (4, 5),
+        "30 and 31 may be the same time"
+    );
+}
+
+#[test]
+fn clocks_that_differ_make_operations_overlap() {
+    let edn = "{:type :invoke :process 0 :f :write :value 1 :time 10} {:type :ok :process 0 :f :write :value 1 :time 20}
+        {:type :invoke :process 0 :f :read :time 25} {:type :ok :process 0 :f :read :value 1 :time 50}
+        {:type :invoke :process 1 :f :read :time 99} {:type :ok :process 1 :f :read :value 1 :time 100}";
+    let ranks = |clock_error| {
+        let imported = read(edn.as_bytes(), &Options { clock_error, ..Options::default() }).unwrap();
+        imported.history.ops().map(|op| (op.invoked, op.completed)).collect::<Vec<_>>()
+    };
+    assert_eq!(ranks(0), [(0, 1), (2, 3), (4, 5)]);
+    assert_eq!(ranks(2), [(0, 1), (2, 3), (4, 5)]);
+    assert_eq!(ranks(3), [(0, 2), (1, 3), (4, 5)]);
+    assert_eq!(ranks(80), [(0, 3), (1, 4), (2, 5)]);
+    let untimed = edn.replace(":time", ":tome");
+    let refused = read(untimed.as_bytes(), &Options { clock_error: 5, ..Options::default() }).unwrap_err();
+    assert_eq!(refused.to_string(), "--clock-error needs operations with times");
+}
+
+#[test]
+fn compressed_histories_are_unpacked() {
+    let edn = "{:type :invoke :process 0 :f :write :value 1} {:type :ok :process 0 :f :write :value 1}";
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut gzip, edn.as_bytes()).unwrap();
+    for packed in [gzip.finish().unwrap(), zstd::stream::encode_all(edn.as_bytes(), 1).unwrap()] {
+        let imported = read(&packed[..], &Options::default()).unwrap();
+        assert_eq!(
+            (imported.format, imported.history.len(), imported.bytes),
+            (Format::Edn, 1, edn.len() as u64)
+        );
+    }
+}
+
+#[test]
+fn a_run_log_is_known_packed_and_unpacked() {
+    use crate::{Entry, Event, EventKind, RunHeader, Value};
+    let event = |kind, process, time| Event {
+        kind,
+        process,
+        time,
+        intended: time,
+        f: "write".into(),
+        key: Value::Int(4),
+        value: Value::Int(1),
+        meta: None,
+    };
+    let mut log = crate::runlog::LogWriter::new(Vec::new()).unwrap();
+    log.push(&Entry::Run(Box::new(RunHeader { name: "storm".into(), ..RunHeader::default() })));
+    log.push_event(&event(EventKind::Ok, 0, 9));
+    log.push_event(&event(EventKind::Invoke, 0, 5));
+    log.push_event(&event(EventKind::Invoke, 1, 6));
+    log.seal(9).unwrap();
+    log.push_event(&event(EventKind::Ok, 1, 12));
+    log.seal(11).unwrap();
+    let log = log.into_inner();
+    let unpacked = zstd::stream::decode_all(&log[..]).unwrap();
+    let cut = &unpacked[..unpacked.len() - 10];
+    let expected = "0 4: write 1 -> Ok 1 [0 2]\n1 4: write 1 -> Info null [1 -1]\n";
+    for bytes in [&log[..], &unpacked[..], cut] {
+        let imported = read(bytes, &Options::default()).unwrap();
+        assert_eq!(imported.format, Format::RunLog);
+        assert_eq!(show(&imported.history), expected);
+        assert_eq!(imported.history.run.unwrap().name, "storm");
+        assert_eq!(imported.skipped.events, 1);
+        assert_eq!(imported.warnings.len(), 1);
+    }
+}

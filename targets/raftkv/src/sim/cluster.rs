@@ -1,0 +1,202 @@
+//! Nodes, wires and disks, moved by hand.
+//!
+//! Nothing moves by itself: messages stay on their wires until delivered or dropped, writes stay in memory
+//! until persisted. What a crash loses is exactly what was not persisted.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+
+use super::invariants::Invariants;
+use crate::bugs::Bug;
+use crate::kv::{Answer, Request, Store};
+use crate::raft::{
+    Core, CoreConfig, Entry, HardState, Input, Log, Membership, Message, Micros, NodeId, Output, Payload,
+    Proposed, ReadOutcome, Restored, RoleChange, Write,
+};
+
+/// A message under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wire {
+    pub from: NodeId,
+    pub to: NodeId,
+    pub message: Message,
+}
+
+/// What a node wrote: durable, and not yet.
+#[derive(Debug, Clone, Default)]
+pub struct Disk {
+    pub hard_state: HardState,
+    pub entries: Vec<Entry>,
+    pub waiting: VecDeque<Write>,
+}
+
+impl Disk {
+    fn absorb(&mut self, write: Write) {
+        if let Some(state) = write.hard_state {
+            self.hard_state = state;
+        }
+        for entry in write.entries {
+            self.entries.truncate(entry.index as usize - 1);
+            self.entries.push(entry);
+        }
+    }
+}
+
+/// One node. `core` is `None` while it is down.
+#[derive(Debug)]
+pub struct SimNode {
+    pub core: Option<Core>,
+    pub store: Store,
+    pub disk: Disk,
+    lives: u64,
+}
+
+/// Something a client or a reader of scripts wants to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Happening {
+    Role(RoleChange),
+    Proposed(u64, Proposed),
+    Applied(Entry, Option<(Request, Answer)>),
+    Read(u64, ReadOutcome),
+}
+
+/// A cluster in one piece.
+#[derive(Debug)]
+pub struct Cluster {
+    pub nodes: BTreeMap<NodeId, SimNode>,
+    pub wires: Vec<Wire>,
+    pub now: Micros,
+    pub invariants: Invariants,
+    /// What happened since it was last taken, with the node that it happened to.
+    pub happenings: Vec<(NodeId, Happening)>,
+    /// Entries in one message, in bytes; for nodes started from now on.
+    pub max_append_bytes: usize,
+    membership: Membership,
+    seed: u64,
+    bug: Option<Bug>,
+}
+
+impl Cluster {
+    /// Starts every node of `ids`.
+    pub fn new(ids: &[NodeId], seed: u64, bug: Option<Bug>) -> Cluster {
+        let membership = Membership::of(ids.iter().copied());
+        let mut cluster = Cluster {
+            nodes: BTreeMap::new(),
+            wires: Vec::new(),
+            now: 0,
+            invariants: Invariants::default(),
+            happenings: Vec::new(),
+            max_append_bytes: 512 * 1024,
+            membership,
+            seed,
+            bug,
+        };
+        for &id in ids {
+            let node = SimNode { core: None, store: Store::default(), disk: Disk::default(), lives: 0 };
+            cluster.nodes.insert(id, node);
+            cluster.start(id);
+        }
+        cluster
+    }
+
+    /// Starts a node from its disk. Nothing happens if it is up.
+    pub fn start(&mut self, id: NodeId) {
+        let Some(node) = self.nodes.get_mut(&id).filter(|n| n.core.is_none()) else { return };
+        node.lives += 1;
+        let mut log = Log::new(self.membership.clone());
+        for entry in &node.disk.entries {
+            log.push(entry.clone());
+        }
+        let name = id.as_str().bytes().fold(0u64, |h, b| h.wrapping_mul(31).wrapping_add(u64::from(b)));
+        let seed = self.seed ^ name.rotate_left(20) ^ node.lives.rotate_left(40);
+        let config = CoreConfig {
+            bug: self.bug,
+            max_append_bytes: self.max_append_bytes,
+            ..CoreConfig::new(id, seed)
+        };
+        node.core = Some(Core::new(config, Restored { hard_state: node.disk.hard_state, log }, self.now));
+        node.store = Store::default();
+    }
+
+    /// Stops a node at once. Of the writes that wait, the first `survive` happen to have reached the disk.
+    pub fn crash(&mut self, id: NodeId, survive: usize) {
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        node.core = None;
+        let waiting = std::mem::take(&mut node.disk.waiting);
+        for write in waiting.into_iter().take(survive) {
+            node.disk.absorb(write);
+        }
+    }
+
+    /// Gives a node one input and carries out what it says. Nothing happens if it is down.
+    pub fn input(&mut self, id: NodeId, input: Input) {
+        let Some(core) = self.nodes.get_mut(&id).and_then(|n| n.core.as_mut()) else { return };
+        core.step(self.now, input);
+        let output = core.flush();
+        self.carry_out(id, output);
+    }
+
+    /// Proposes a command as a client of `id` would, under the number `n`.
+    pub fn propose(&mut self, id: NodeId, n: u64, command: crate::kv::Command) {
+        let request = Request { origin: id, id: n, command };
+        let data = Bytes::from(postcard::to_stdvec(&request).expect("a request is plain data"));
+        self.input(id, Input::Propose { id: n, data });
+    }
+
+    /// Makes the oldest waiting write of a node durable. False if none waits.
+    pub fn persist(&mut self, id: NodeId) -> bool {
+        let Some(node) = self.nodes.get_mut(&id) else { return false };
+        let Some(write) = node.disk.waiting.pop_front() else { return false };
+        let seq = write.seq;
+        node.disk.absorb(write);
+        self.input(id, Input::Persisted { seq });
+        true
+    }
+
+    /// Hands the message on wire `at` to its receiver.
+    pub fn deliver(&mut self, at: usize) -> Wire {
+        let wire = self.wires.remove(at);
+        self.receive(wire.clone());
+        wire
+    }
+
+    /// Hands `wire` to its receiver, once.
+    pub fn receive(&mut self, wire: Wire) {
+        self.input(wire.to, Input::Receive { from: wire.from, message: wire.message });
+    }
+
+    /// A running node's core.
+    pub fn core(&self, id: NodeId) -> Option<&Core> {
+        self.nodes.get(&id)?.core.as_ref()
+    }
+
+    fn carry_out(&mut self, id: NodeId, output: Output) {
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        let Some(core) = &node.core else { return };
+        self.invariants.check_leader(core);
+        self.happenings.extend(output.role_changes.into_iter().map(|c| (id, Happening::Role(c))));
+        if let Some(write) = output.write {
+            self.invariants.check_appended(core, &write.entries);
+            node.disk.waiting.push_back(write);
+        }
+        self.wires.extend(output.messages.into_iter().map(|(to, message)| Wire { from: id, to, message }));
+        self.happenings.extend(output.proposals.into_iter().map(|(n, p)| (id, Happening::Proposed(n, p))));
+        self.invariants.check_applied(id, node.store.applied(), &output.committed);
+        for entry in output.committed {
+            let done = apply(&mut node.store, &entry);
+            self.happenings.push((id, Happening::Applied(entry, done)));
+        }
+        self.happenings.extend(output.reads.into_iter().map(|(n, r)| (id, Happening::Read(n, r))));
+    }
+}
+
+fn apply(store: &mut Store, entry: &Entry) -> Option<(Request, Answer)> {
+    let Payload::Command(data) = &entry.payload else {
+        store.skip(entry.index);
+        return None;
+    };
+    let request: Request = postcard::from_bytes(data).expect("only this simulator writes the log");
+    let answer = store.apply(entry.index, request.command.clone());
+    Some((request, answer))
+}

@@ -1,0 +1,7 @@
+//! What needs more than one module: the log on disk under damage, golden scripts, real server processes.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic; clippy only knows unit tests")]
+
+mod golden;
+mod processes;
+mod wal;

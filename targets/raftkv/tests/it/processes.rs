@@ -1,0 +1,278 @@
+//! Real server processes on loopback: this test binary starts itself as servers.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+/// Not a test: what a child process runs. Alone it does nothing.
+#[test]
+fn server_process() {
+    if let Ok(args) = std::env::var("RAFTKV_TEST_SERVER") {
+        let args: Vec<String> = serde_json::from_str(&args).unwrap();
+        std::process::exit(squall_raftkv::cli::run(args.into_iter().map(Into::into)));
+    }
+}
+
+struct Cluster {
+    dir: tempfile::TempDir,
+    peers: String,
+    clients: Vec<String>,
+    nodes: Vec<Option<Child>>,
+}
+
+/// A loopback address for each node, of this process and this call alone. Fixed ports below the ephemeral
+/// range: there a client's connection could take a node's port, or even meet itself.
+fn hosts(count: usize) -> Vec<String> {
+    static CLUSTERS: AtomicU32 = AtomicU32::new(0);
+    let (pid, cluster) = (std::process::id(), CLUSTERS.fetch_add(1, Ordering::Relaxed));
+    assert!(cluster < 25 && count <= 9);
+    let (a, b) = (1 + pid / 250 % 250, pid % 250);
+    (1..=count as u32).map(|node| format!("127.{a}.{b}.{}", cluster * 10 + node)).collect()
+}
+
+fn spawn(args: &[String], log: &Path) -> Child {
+    let stderr = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "processes::server_process", "--nocapture"])
+        .env("RAFTKV_TEST_SERVER", serde_json::to_string(args).unwrap())
+        .stdout(Stdio::null())
+        .stderr(stderr)
+        .spawn()
+        .unwrap()
+}
+
+impl Cluster {
+    fn start(count: usize) -> Cluster {
+        let hosts = hosts(count);
+        let peers: Vec<_> =
+            hosts.iter().enumerate().map(|(i, host)| format!("n{}={host}:7001", i + 1)).collect();
+        let mut cluster = Cluster {
+            dir: tempfile::tempdir().unwrap(),
+            peers: peers.join(","),
+            clients: hosts.iter().map(|host| format!("{host}:7000")).collect(),
+            nodes: (0..count).map(|_| None).collect(),
+        };
+        for node in 0..count {
+            cluster.start_node(node);
+        }
+        cluster
+    }
+
+    fn args(&self, node: usize) -> Vec<String> {
+        let id = format!("n{}", node + 1);
+        let data = self.dir.path().join(&id).display().to_string();
+        let args = ["serve", "--id", &id, "--peers", &self.peers, "--client-addr", &self.clients[node]];
+        args.into_iter().chain(["--data-dir", &data]).map(Into::into).collect()
+    }
+
+    fn log(&self, node: usize) -> PathBuf {
+        self.dir.path().join(format!("n{}.log", node + 1))
+    }
+
+    fn start_node(&mut self, node: usize) {
+        self.nodes[node] = Some(spawn(&self.args(node), &self.log(node)));
+    }
+
+    fn kill_all(&mut self) {
+        for child in self.nodes.iter_mut().flatten() {
+            child.kill().unwrap();
+        }
+        for child in self.nodes.iter_mut().flatten() {
+            child.wait().unwrap();
+        }
+    }
+
+    fn call(
+        &self,
+        node: usize,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> std::io::Result<(u16, Value)> {
+        call(&self.clients[node], method, path, &body.map_or(String::new(), |b| b.to_string()))
+    }
+
+    /// Until it succeeds. Only for requests that may be repeated.
+    fn insist(&self, node: usize, method: &str, path: &str, body: Option<Value>) -> Value {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let answer = self.call(node, method, path, body.clone());
+            if let Ok((200, value)) = answer {
+                return value;
+            }
+            assert!(Instant::now() < deadline, "{method} {path} at n{}: {answer:?}", node + 1);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.kill_all();
+        if std::thread::panicking() {
+            for node in 0..self.nodes.len() {
+                eprintln!("{}", std::fs::read_to_string(self.log(node)).unwrap_or_default());
+            }
+        }
+    }
+}
+
+/// One HTTP request on a connection of its own.
+fn call(addr: &str, method: &str, path: &str, body: &str) -> std::io::Result<(u16, Value)> {
+    let mut stream = TcpStream::connect(addr)?;
+    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    let length = body.len();
+    let text = format!(
+        "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+    );
+    stream.write_all(text.as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let bad = || std::io::Error::other(format!("not an answer: {answer:?}"));
+    let status = answer.split(' ').nth(1).and_then(|s| s.parse().ok()).ok_or_else(bad)?;
+    let body = answer.split_once("\r\n\r\n").ok_or_else(bad)?.1;
+    Ok((status, serde_json::from_str(body).map_err(|_| bad())?))
+}
+
+#[test]
+fn every_node_serves_every_request() {
+    let cluster = Cluster::start(3);
+    for node in 0..3 {
+        let path = format!("/kv/key%2F{node}");
+        assert_eq!(cluster.insist(node, "GET", &path, None)["value"], json!(null));
+        let version = cluster.insist(node, "PUT", &path, Some(json!({"value": node})))["version"].clone();
+        let reader = (node + 1) % 3;
+        let read = cluster.insist(reader, "GET", &path, None);
+        assert_eq!((&read["value"], &read["version"]), (&json!(node), &version));
+        let cas = |expected: Value| {
+            let body = json!({"expected": expected, "value": "new"});
+            cluster.insist(reader, "POST", &format!("{path}/cas"), Some(body))
+        };
+        assert_eq!(cas(json!("other"))["actual"], json!(node));
+        assert_eq!(cas(json!(node))["ok"], json!(true));
+        assert_eq!(cluster.insist(node, "DELETE", &path, None)["existed"], json!(true));
+        assert_eq!(cluster.insist(reader, "GET", &path, None)["version"], json!(0));
+        let status = cluster.insist(node, "GET", "/status", None);
+        assert_eq!(status["members"], json!(["n1", "n2", "n3"]));
+        assert!(status["wall_clock_unix_nanos"].as_i64().unwrap() > 1_600_000_000_000_000_000);
+    }
+    let (status, error) = cluster.call(0, "PUT", "/kv/k", Some(json!({"value": null}))).unwrap();
+    assert_eq!((status, &error["error"], &error["definite"]), (400, &json!("bad_request"), &json!(true)));
+}
+
+#[test]
+fn killing_every_node_loses_no_acknowledged_write() {
+    let mut cluster = Cluster::start(3);
+    cluster.insist(0, "GET", "/kv/warm", None);
+    let mut acknowledged: Vec<(u64, u64)> = Vec::new();
+    for round in 0..3u64 {
+        let writers = std::thread::scope(|scope| {
+            let writers: Vec<_> = (0..3usize)
+                .map(|node| {
+                    let cluster = &cluster;
+                    scope.spawn(move || {
+                        let mut acknowledged = Vec::new();
+                        for i in 0..30 {
+                            let value = round * 1000 + node as u64 * 100 + i;
+                            let answer = cluster.call(
+                                node,
+                                "PUT",
+                                &format!("/kv/{value}"),
+                                Some(json!({"value": value})),
+                            );
+                            if let Ok((200, body)) = answer {
+                                acknowledged.push((value, body["version"].as_u64().unwrap()));
+                            }
+                        }
+                        acknowledged
+                    })
+                })
+                .collect();
+            writers.into_iter().flat_map(|w| w.join().unwrap()).collect::<Vec<_>>()
+        });
+        assert!(!writers.is_empty(), "round {round}: nothing was acknowledged");
+        acknowledged.extend(writers);
+        cluster.kill_all();
+        for node in 0..3 {
+            cluster.start_node(node);
+        }
+        for &(value, version) in &acknowledged {
+            let read = cluster.insist(round as usize % 3, "GET", &format!("/kv/{value}"), None);
+            assert_eq!((&read["value"], &read["version"]), (&json!(value), &json!(version)));
+        }
+    }
+}
+
+#[test]
+fn a_minority_refuses_and_a_majority_serves() {
+    let mut cluster = Cluster::start(3);
+    cluster.insist(0, "PUT", "/kv/k", Some(json!({"value": 1})));
+    let leader = cluster.insist(0, "GET", "/status", None)["leader"].clone();
+    let leader = (0..3).find(|i| leader == json!(format!("n{}", i + 1))).unwrap();
+    let kill = |cluster: &mut Cluster, node: usize| {
+        let child = cluster.nodes[node].as_mut().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    };
+    kill(&mut cluster, leader);
+    let (second, last) = ((leader + 1) % 3, (leader + 2) % 3);
+    assert_eq!(cluster.insist(last, "GET", "/kv/k", None)["value"], json!(1));
+    kill(&mut cluster, second);
+    // Whatever it says, it must not claim success; once it knows that it is alone it says so at once.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let (status, error) = cluster.call(last, "PUT", "/kv/k", Some(json!({"value": 2}))).unwrap();
+        assert!(status >= 500, "{error}");
+        if error["error"] == json!("no_leader") {
+            assert_eq!(error["definite"], json!(true));
+            break;
+        }
+        assert_eq!(error["definite"], json!(false), "it was proposed: {error}");
+        assert!(Instant::now() < deadline, "{error}");
+    }
+    let (status, _) = cluster.call(last, "GET", "/kv/k", None).unwrap();
+    assert_eq!(status, 503);
+    assert_eq!(cluster.call(last, "GET", "/kv/k?consistency=local", None).unwrap().1["value"], json!(1));
+}
+
+#[test]
+fn says_clearly_why_it_does_not_start() {
+    let cluster = Cluster::start(1);
+    cluster.insist(0, "GET", "/kv/k", None);
+    let log = cluster.dir.path().join("second.log");
+    let run = |args: &[String]| {
+        let code = spawn(args, &log).wait().unwrap().code().unwrap();
+        let text = std::fs::read_to_string(&log).unwrap();
+        (code, text.lines().last().unwrap().to_owned())
+    };
+    let with = |option: &str, value: &str| {
+        let mut args = cluster.args(0);
+        let at = args.iter().position(|a| a == option).unwrap();
+        args[at + 1] = value.into();
+        args
+    };
+    let (code, why) = run(&cluster.args(0));
+    assert!(code == 1 && why.contains("in use by another process"), "{code} {why}");
+    let elsewhere = cluster.dir.path().join("elsewhere").display().to_string();
+    let (code, why) = run(&with("--data-dir", &elsewhere));
+    assert!(code == 1 && why.contains("cannot listen on"), "{code} {why}");
+    let (code, why) = run(&with("--id", "n7"));
+    assert!(code == 254 && why.contains("does not name this node"), "{code} {why}");
+}
+
+#[test]
+fn stops_gracefully_on_sigterm() {
+    let mut cluster = Cluster::start(1);
+    cluster.insist(0, "PUT", "/kv/k", Some(json!({"value": 1})));
+    let child = cluster.nodes[0].as_mut().unwrap();
+    let killed = Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    assert!(killed.success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let log = std::fs::read_to_string(cluster.log(0)).unwrap();
+    assert!(log.contains("n1 became leader term=") && log.contains("n1 stopped"), "{log}");
+}

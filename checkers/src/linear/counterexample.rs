@@ -16,16 +16,16 @@ use squall_history::NEVER;
 
 use super::problem::{Call, Problem};
 use super::search::{Found, Last, Searched, Task, search};
-use super::spec::{Interned, Spec};
+use super::spec::Interned;
 use crate::Budget;
 use crate::models::{Effect, Model};
 
 /// Windows tried, in completions before the fatal one.
 const WINDOWS: [usize; 7] = [4, 16, 64, 128, 256, 1024, 4096];
-/// Configurations that one attempt, and all together, may make; a clock would make the result depend on
-/// the machine.
-const ATTEMPT: u64 = 1_000_000;
-const TOGETHER: u64 = 12_000_000;
+/// How many times the work of the first search one attempt, and all together, may take, and how much they
+/// may in any case. Work is configurations made: a clock would make the result depend on the machine.
+const ATTEMPT: (u64, u64) = (8, 10_000);
+const TOGETHER: (u64, u64) = (30, 200_000);
 
 /// What shows that there is no legal order.
 #[derive(Clone, Debug)]
@@ -45,19 +45,22 @@ struct Reducer<'a, M: Model> {
     problem: &'a Problem<M::Op>,
     effects: Vec<Effect>,
     budget: &'a Budget,
+    first: u64,
     spent: u64,
     any_start: bool,
 }
 
-/// Reduces the calls of a problem whose earliest fatal completion is that of `calls[fatal]`.
+/// Reduces the calls of a problem whose earliest fatal completion is that of `calls[fatal]`, and which the
+/// search saw in making `first` configurations.
 pub(crate) fn reduce<M: Model>(
     model: &M,
     problem: &Problem<M::Op>,
     fatal: u32,
+    first: u64,
     budget: &Budget,
 ) -> Counterexample {
     let effects = problem.classes.iter().map(|op| model.effect(op)).collect();
-    let mut reducer = Reducer { model, problem, effects, budget, spent: 0, any_start: false };
+    let mut reducer = Reducer { model, problem, effects, budget, first, spent: 0, any_start: false };
     let fatal = problem.calls[fatal as usize];
     let all = reducer.truncated(&problem.calls, fatal.completed);
     let mut calls = match reducer.window(&all, fatal.completed) {
@@ -66,8 +69,9 @@ pub(crate) fn reduce<M: Model>(
     };
     reducer.weaken(&mut calls, fatal.index);
     reducer.drop_pointless(&mut calls);
-    let last = match reducer.run(&calls, true).found {
-        Found::Fatal { last, .. } => reducer.in_words(&calls, last),
+    let mut spec = Interned::new(model, &problem.classes);
+    let last = match reducer.run(&calls, true, &mut spec).found {
+        Found::Fatal { last, .. } => in_words(model, &spec, &calls, last),
         Found::Linearizable | Found::Spent { .. } => Vec::new(),
     };
     Counterexample { calls, any_start: reducer.any_start, fatal: fatal.index, last }
@@ -125,7 +129,7 @@ impl<M: Model> Reducer<'_, M> {
                     from = to;
                 }
             }
-            if size == 1 && !changed || self.spent > TOGETHER {
+            if size == 1 && !changed || self.spent > self.limit(TOGETHER) {
                 return;
             }
             size = size.div_ceil(2);
@@ -166,17 +170,22 @@ impl<M: Model> Reducer<'_, M> {
         }
     }
 
-    fn still_fails(&mut self, calls: &[Call]) -> bool {
-        self.spent <= TOGETHER && matches!(self.run(calls, false).found, Found::Fatal { .. })
+    fn limit(&self, (times, at_least): (u64, u64)) -> u64 {
+        self.first.saturating_mul(times) + at_least
     }
 
-    fn run(&mut self, calls: &[Call], traced: bool) -> Searched {
+    fn still_fails(&mut self, calls: &[Call]) -> bool {
         let mut spec = Interned::new(self.model, &self.problem.classes);
-        let starts = self.starts(calls, &mut spec);
-        let most_made = if traced { u64::MAX } else { ATTEMPT };
+        self.spent <= self.limit(TOGETHER)
+            && matches!(self.run(calls, false, &mut spec).found, Found::Fatal { .. })
+    }
+
+    fn run(&mut self, calls: &[Call], traced: bool, spec: &mut Interned<'_, M>) -> Searched {
+        let starts = self.starts(calls, spec);
+        let most_made = if traced { u64::MAX } else { self.limit(ATTEMPT) };
         let starts = starts.as_deref();
         let task = Task { calls, effects: &self.effects, starts, traced, most_made };
-        let searched = search(&mut spec, task, self.budget);
+        let searched = search(spec, task, self.budget);
         self.spent += searched.effort.made + calls.len() as u64;
         searched
     }
@@ -187,30 +196,21 @@ impl<M: Model> Reducer<'_, M> {
         let anywhere = if self.any_start { self.model.anywhere(&ops)? } else { return None };
         Some(anywhere.into_iter().map(|state| spec.number(state)).collect())
     }
+}
 
-    fn in_words(&self, calls: &[Call], last: Vec<Last>) -> Vec<(String, Vec<u32>)> {
-        let mut spec = Interned::new(self.model, &self.problem.classes);
-        // The same numbers as in the search: its start states, then whatever the orders lead to.
-        let starts = self.starts(calls, &mut spec);
-        let own = vec![spec.init()];
-        let starts = starts.unwrap_or(own);
-        let replay = |spec: &mut Interned<'_, M>, order: &[u32], start: u32| {
-            let step = |state: u32, &call: &u32| match spec.step(state, calls[call as usize].class) {
-                super::spec::NONE => None,
-                next => Some(next),
-            };
-            order.iter().try_fold(start, step)
-        };
-        let mut words = Vec::new();
-        for last in last {
-            let end = starts.iter().find_map(|&start| replay(&mut spec, &last.order, start));
-            let order = last.order.iter().map(|&c| calls[c as usize].index).collect();
-            if let Some(end) = end {
-                words.push((self.model.describe_state(spec.state(end)), order));
-            }
-        }
-        words.sort();
-        words.dedup_by(|a, b| a.0 == b.0);
-        words
-    }
+/// The last configurations, each state once.
+fn in_words<M: Model>(
+    model: &M,
+    spec: &Interned<'_, M>,
+    calls: &[Call],
+    last: Vec<Last>,
+) -> Vec<(String, Vec<u32>)> {
+    let in_words = |last: Last| {
+        let order = last.order.iter().map(|&c| calls[c as usize].index).collect();
+        (model.describe_state(spec.state(last.state)), order)
+    };
+    let mut words: Vec<(String, Vec<u32>)> = last.into_iter().map(in_words).collect();
+    words.sort();
+    words.dedup_by(|a, b| a.0 == b.0);
+    words
 }

@@ -256,7 +256,7 @@ impl Judge<'_> {
         let Searched { found, effort, path } = search(&mut spec, task, self.budget);
         let outcome = match found {
             Found::Fatal { call, .. } => {
-                let found = reduce(model, &problem, call, self.budget);
+                let found = reduce(model, &problem, call, effort.made, self.budget);
                 Answer::Invalid(Box::new(self.report(object, &found, suspects)))
             }
             Found::Linearizable if suspects.is_none() => {

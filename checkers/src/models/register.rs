@@ -76,8 +76,7 @@ impl Model for Register {
 
     fn anywhere(&self, ops: &[&RegisterOp]) -> Option<Vec<Value>> {
         // One value beside all that occur stands for every other.
-        let other = Value::list([Value::str("any other value")]);
-        let mut values = vec![other];
+        let mut values = vec![other_value()];
         for op in ops {
             match op {
                 RegisterOp::Read(v) | RegisterOp::Write(v) | RegisterOp::Mismatch(v) => {
@@ -101,6 +100,11 @@ impl Model for Register {
     }
 
     fn describe_state(&self, state: &Value) -> String {
-        format!("value {state}")
+        if *state == other_value() { "any other value".to_owned() } else { format!("value {state}") }
     }
+}
+
+/// What stands for all values that do not occur.
+fn other_value() -> Value {
+    Value::list([Value::str("any other value")])
 }

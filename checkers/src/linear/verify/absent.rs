@@ -33,7 +33,7 @@ impl<'a> Absence<'a> {
         let mut anything_else = false;
         for Listed { op, .. } in listed {
             match (op.f, op.input.as_pair()) {
-                ("read", _) => _ = observed.insert(op.output),
+                ("read" | "get", _) => _ = observed.insert(op.output),
                 ("cas", _) if op.output.as_str() == Some("mismatch") => anything_else = true,
                 ("cas", Some((old, _))) => _ = observed.insert(old),
                 ("enqueue" | "push", _) => _ = observed.insert(op.input),
@@ -75,6 +75,11 @@ impl<'a> Absence<'a> {
             }
             ("fifo-queue" | "unordered-queue" | "priority-queue" | "stack", "dequeue" | "pop", _) => {
                 op.outcome == squall_history::Outcome::Ok && !self.observed.contains(op.output)
+            }
+            // A text that no answer contains was gone before anybody looked.
+            ("kv-append", "put" | "append", _) => {
+                let text = op.input.as_str().unwrap_or("");
+                !self.observed.iter().any(|seen| seen.as_str().unwrap_or("").contains(text))
             }
             ("set", "add" | "remove", _) => {
                 self.kind.elements.as_ref().is_some_and(|elements| !elements.contains(op.input))

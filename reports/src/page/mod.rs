@@ -7,11 +7,13 @@
 mod anomalies;
 mod checks;
 mod cluster;
+mod cycle;
 mod faults;
 mod figures;
 mod index;
 mod logs;
 mod operations;
+mod proof;
 mod run;
 mod spacetime;
 mod timeline;
@@ -23,7 +25,7 @@ use squall_history::History;
 
 use crate::plot::DARK;
 use crate::text::inert;
-use crate::{Facts, RunResult};
+use crate::{Facts, RunResult, Seen};
 use run::Run;
 
 pub use figures::plots;
@@ -40,7 +42,18 @@ const SCRIPT: &str = concat!(
 
 /// Writes the page. `result` is the fold of the same history and verdicts.
 pub fn report(history: &History, verdicts: &[Verdict], result: &RunResult, facts: &Facts) -> String {
-    let run = Run::new(history, verdicts, result, facts);
+    report_with(history, verdicts, result, facts, &Seen::default())
+}
+
+/// The same with what was seen of the nodes from outside: messages and logs stand beside each anomaly.
+pub fn report_with(
+    history: &History,
+    verdicts: &[Verdict],
+    result: &RunResult,
+    facts: &Facts,
+    seen: &Seen,
+) -> String {
+    let run = Run { seen, ..Run::new(history, verdicts, result, facts) };
     let tone = run.tone();
     let title = format!("{}: {}", run.word(), inert(&result.name));
     let page = html! {

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use squall_history::{Op, Outcome, ProcessId};
 
 use super::cluster::ticks;
+use super::proof::{Proof, draw_edges, draw_order};
 use super::run::{Run, fault_name};
 use crate::plot::{LEFT, Scale, WIDTH, escape};
 use crate::text::{at, count, duration, inert, operation, outcome, value};
@@ -23,7 +24,7 @@ const HEAD: usize = 2 * 20 + 4;
 
 /// Draws what happened from a little before the first of `ops` to a little after the last. Other operations
 /// are shown if they are about the same keys; what is left out is counted below the picture.
-pub fn around(run: &Run<'_>, ops: &[Op<'_>]) -> String {
+pub fn around(run: &Run<'_>, ops: &[Op<'_>], proof: &Proof) -> String {
     let scale = scale(run, ops);
     let (shown, left_out) = neighbours(run, ops, &scale);
     let mut rows: BTreeMap<ProcessId, usize> = shown.iter().map(|op| (op.process, 0)).collect();
@@ -47,6 +48,13 @@ pub fn around(run: &Run<'_>, ops: &[Op<'_>]) -> String {
         let proof = ops.iter().any(|o| o.index == op.index);
         bar(run, &scale, op, HEAD + rows[&op.process] * ROW, proof, &mut svg);
     }
+    let place = |index: u32| {
+        let op = run.history.op(index as usize);
+        let (left, right) = edges(run, &scale, &op);
+        Some((left, right, (HEAD + rows.get(&op.process)? * ROW) as f64 + 13.0))
+    };
+    proof.ways.first().into_iter().for_each(|way| draw_order(way, place, &mut svg));
+    draw_edges(&proof.edges, place, &mut svg);
     ticks(&scale, height, &mut svg);
     let omitted = match left_out {
         0 => String::new(),
@@ -55,9 +63,14 @@ pub fn around(run: &Run<'_>, ops: &[Op<'_>]) -> String {
             count(n as u64)
         ),
     };
+    let numbered = match (proof.ways.is_empty(), proof.edges.is_empty()) {
+        (false, _) => "; numbered: a legal order, as far as it goes",
+        (true, false) => "; arrows: what must come before what",
+        (true, true) => "",
+    };
     format!(
         "<figure class=\"plot wide\"><figcaption>Around it <span>a row a process; outlined: operations of the anomaly; \
-         an info (dashed) may take effect at any later time</span></figcaption>\
+         an info (dashed) may take effect at any later time{numbered}</span></figcaption>\
          <svg viewBox=\"0 0 {WIDTH} {}\" role=\"img\" aria-label=\"Operations by process around the anomaly; the table above lists those that prove it\">{svg}</svg></figure>{omitted}",
         height + 26
     )
@@ -169,11 +182,17 @@ fn lane(name: &str, y: usize, svg: &mut String) {
     );
 }
 
-fn bar(run: &Run<'_>, scale: &Scale, op: &Op<'_>, top: usize, proof: bool, svg: &mut String) {
-    // It may take effect at any time after its invocation, so its bar has no end.
+/// Where an operation's bar begins and ends.
+fn edges(run: &Run<'_>, scale: &Scale, op: &Op<'_>) -> (f64, f64) {
+    // An info may take effect at any time after its invocation, so its bar has no end.
     let end = if op.outcome == Outcome::Info { scale.to } else { run.end_of(op) };
-    let (x, right) = (scale.x(op.start), scale.x(end));
-    let width = (right - x).max(2.5);
+    let left = scale.x(op.start);
+    (left, scale.x(end).max(left + 2.5))
+}
+
+fn bar(run: &Run<'_>, scale: &Scale, op: &Op<'_>, top: usize, proof: bool, svg: &mut String) {
+    let (x, right) = edges(run, scale, op);
+    let width = right - x;
     let key = if proof { " key" } else { "" };
     let took = if op.end == u64::MAX { "never ended".to_owned() } else { duration(op.end - op.start) };
     let _ = write!(

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use super::proof::{Edge, MARKER};
 use super::run::Run;
 use crate::plot::{WIDTH, escape};
-use crate::text::{at, cut, inert, operation};
+use crate::text::{at, clip, inert, operation};
 
 const STEP: usize = 66;
 const BOX: usize = 34;
@@ -29,7 +29,7 @@ pub fn picture(run: &Run<'_>, edges: &[Edge]) -> String {
         node(run, edge.from, top, &mut svg);
         if i + 1 < edges.len() {
             let (x, from, to) = (LEFT + 40, top + BOX, top + STEP - 1);
-            let why = escape(&cut(&inert(&edge.text), WIDE));
+            let why = escape(&clip(&inert(&edge.text), WIDE));
             let _ = write!(
                 svg,
                 "<g class=\"edge\"><path d=\"M{x} {from}V{to}\" marker-end=\"url(#arrow)\"/></g>\
@@ -50,7 +50,7 @@ pub fn picture(run: &Run<'_>, edges: &[Edge]) -> String {
 
 fn node(run: &Run<'_>, index: u32, top: usize, svg: &mut String) {
     let op = run.history.op(index as usize);
-    let label = format!("#{index}  {}", cut(&operation(&op), WIDE));
+    let label = format!("#{index}  {}", clip(&operation(&op), WIDE));
     let title = format!("#{index}, process {}, at {}", op.process, at(op.start));
     let _ = write!(
         svg,

@@ -9,12 +9,14 @@ use super::cluster::ticks;
 use super::proof::{Proof, draw_edges, draw_order};
 use super::run::{Run, fault_name};
 use crate::plot::{LEFT, Scale, WIDTH, escape};
-use crate::text::{at, count, duration, inert, operation, outcome, value};
+use crate::text::{at, clip, count, duration, inert, operation, outcome, transaction, value};
 
 const ROW: usize = 26;
 /// Rows and operations of one picture.
 const ROWS: usize = 36;
 const BARS: usize = 600;
+/// Characters of a label.
+const LABEL: usize = 30;
 /// A picture of fewer operations than this begins with what led to them: so many, from so many nanoseconds.
 const ALONE: usize = 3;
 const LED_TO: usize = 12;
@@ -225,10 +227,13 @@ fn bar(run: &Run<'_>, scale: &Scale, op: &Op<'_>, top: usize, proof: bool, svg: 
 
 /// An operation without its key: `read → 3`, `write 4`.
 fn short(op: &Op<'_>) -> String {
+    if let Some(steps) = transaction(op) {
+        return clip(&steps, LABEL);
+    }
     let input = if op.input.is_nil() { String::new() } else { format!(" {}", value(op.input)) };
     let output = match op.outcome {
         Outcome::Ok if op.input.is_nil() || op.output != op.input => format!(" → {}", value(op.output)),
         Outcome::Ok | Outcome::Fail | Outcome::Info => String::new(),
     };
-    crate::text::cut(&format!("{}{input}{output}", inert(op.f)), 28)
+    clip(&format!("{}{input}{output}", inert(op.f)), LABEL)
 }

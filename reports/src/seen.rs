@@ -2,15 +2,6 @@
 //!
 //! Neither is part of a history; a caller passes what it has (all of it, or what lies around anomalies).
 
-/// What was seen; in any order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
-    /// Messages between nodes, for space-time diagrams.
-    pub messages: Vec<Message>,
-    /// Lines of the nodes' logs.
-    pub logs: Vec<LogLine>,
-}
-
 /// A message between two nodes, as the network saw it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Message {

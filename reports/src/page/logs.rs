@@ -21,7 +21,7 @@ pub fn beside(run: &Run<'_>, op: &Op<'_>) -> Markup {
     let Some(node) = node_of(run.history, op) else { return html! {} };
     let (from, to) = (op.start.saturating_sub(AROUND), run.end_of(op).saturating_add(AROUND));
     let lines: Vec<&LogLine> =
-        run.seen.logs.iter().filter(|l| l.node == node && (from..=to).contains(&l.time)).collect();
+        run.facts.logs.iter().filter(|l| l.node == node && (from..=to).contains(&l.time)).collect();
     html! {
         @for line in lines.iter().take(BESIDE) { br; span.log { (at(line.time)) " " (cut(&inert(&line.text), WIDE)) } }
         @if lines.len() > BESIDE { br; span.log { "… and " (lines.len() - BESIDE) " more lines" } }
@@ -32,7 +32,7 @@ pub fn beside(run: &Run<'_>, op: &Op<'_>) -> Markup {
 pub fn around(run: &Run<'_>, ops: &[Op<'_>]) -> Markup {
     let scale = timeline::scale(run, ops);
     let mut lines: Vec<&LogLine> =
-        run.seen.logs.iter().filter(|l| (scale.from..=scale.to).contains(&l.time)).collect();
+        run.facts.logs.iter().filter(|l| (scale.from..=scale.to).contains(&l.time)).collect();
     if lines.is_empty() {
         return html! {};
     }

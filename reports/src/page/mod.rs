@@ -25,7 +25,7 @@ use squall_history::History;
 
 use crate::plot::DARK;
 use crate::text::inert;
-use crate::{Facts, RunResult, Seen};
+use crate::{Facts, RunResult};
 use run::Run;
 
 pub use figures::plots;
@@ -42,18 +42,7 @@ const SCRIPT: &str = concat!(
 
 /// Writes the page. `result` is the fold of the same history and verdicts.
 pub fn report(history: &History, verdicts: &[Verdict], result: &RunResult, facts: &Facts) -> String {
-    report_with(history, verdicts, result, facts, &Seen::default())
-}
-
-/// The same with what was seen of the nodes from outside: messages and logs stand beside each anomaly.
-pub fn report_with(
-    history: &History,
-    verdicts: &[Verdict],
-    result: &RunResult,
-    facts: &Facts,
-    seen: &Seen,
-) -> String {
-    let run = Run { seen, ..Run::new(history, verdicts, result, facts) };
+    let run = Run::new(history, verdicts, result, facts);
     let tone = run.tone();
     let title = format!("{}: {}", run.word(), inert(&result.name));
     let page = html! {

@@ -6,9 +6,7 @@ use squall_history::{History, Op};
 
 use crate::plot::{Bands, kind_colour};
 use crate::text::inert;
-use crate::{Facts, RunResult, Seen};
-
-static NOTHING: Seen = Seen { messages: Vec::new(), logs: Vec::new() };
+use crate::{Facts, RunResult};
 
 /// A run, and folds of it.
 pub struct Run<'a> {
@@ -16,7 +14,6 @@ pub struct Run<'a> {
     pub verdicts: &'a [Verdict],
     pub result: &'a RunResult,
     pub facts: &'a Facts,
-    pub seen: &'a Seen,
     pub windows: Vec<Window<'a>>,
     pub reigns: Vec<Reign<'a>>,
     /// First and last nanosecond of the log.
@@ -44,18 +41,7 @@ impl<'a> Run<'a> {
         proof.sort_unstable();
         proof.dedup();
         let reigns = reigns(history);
-        Run {
-            history,
-            verdicts,
-            result,
-            facts,
-            seen: &NOTHING,
-            windows,
-            reigns,
-            span: span(history),
-            kinds,
-            proof,
-        }
+        Run { history, verdicts, result, facts, windows, reigns, span: span(history), kinds, proof }
     }
 
     /// Every anomaly with the name of its check.

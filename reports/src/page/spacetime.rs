@@ -21,7 +21,7 @@ const MESSAGES: usize = 1500;
 pub fn around(run: &Run<'_>, ops: &[Op<'_>]) -> String {
     let scale = timeline::scale(run, ops);
     let within = |m: &&Message| m.sent <= scale.to && m.arrived.unwrap_or(m.sent) >= scale.from;
-    let mut messages: Vec<&Message> = run.seen.messages.iter().filter(within).collect();
+    let mut messages: Vec<&Message> = run.facts.messages.iter().filter(within).collect();
     if messages.is_empty() {
         return String::new();
     }

@@ -6,9 +6,7 @@ use squall_checkers::{Anomaly, Valid, Verdict};
 use squall_history::{
     Builder, Event, EventKind, Fault, FaultPhase, History, Note, Order, Phase, ProcessInfo, Value,
 };
-use squall_reports::{
-    Facts, LogLine, Message, Seen, document, index, junit, report_with, run_result, terminal,
-};
+use squall_reports::{Facts, LogLine, Message, document, index, junit, report, run_result, terminal};
 
 use crate::demo;
 
@@ -114,14 +112,14 @@ proptest! {
         };
         let verdicts = demo::verdicts(&h, Verdict::from_anomalies("model", vec![anomaly]));
         let node = || "n1".to_owned();
-        let seen = Seen {
+        let facts = Facts {
             messages: vec![Message { sent: t, arrived: Some(t), from: node(), to: text.clone(), what: text.clone() }],
             logs: vec![LogLine { time: t, node: node(), text: text.clone() }],
+            ..Facts::default()
         };
-        let facts = Facts::default();
         let result = run_result(&h, &verdicts, &facts);
         prop_assert_eq!(result.valid, Valid::No);
-        let page = report_with(&h, &verdicts, &result, &facts, &seen);
+        let page = report(&h, &verdicts, &result, &facts);
         prop_assert!(page.ends_with("</html>"));
         prop_assert!(!terminal::summary(&result).is_empty());
         let document = document(None, vec![result]);

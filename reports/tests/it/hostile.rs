@@ -8,7 +8,7 @@ use squall_history::{
     Builder, Event, EventKind, Fault, FaultPhase, History, Meta, NodeInfo, Note, Order, Phase, ProcessInfo,
     RunHeader, Value,
 };
-use squall_reports::{Facts, LogLine, Message, RunResult, Seen, report, report_with, run_result, terminal};
+use squall_reports::{Facts, LogLine, Message, RunResult, report, run_result, terminal};
 
 /// Every payload that a browser or a terminal might act on, in one text.
 pub fn payload() -> String {
@@ -125,10 +125,7 @@ pub fn run() -> (History, Vec<Verdict>, Facts) {
 pub fn page() -> (RunResult, String) {
     let (history, verdicts, facts) = run();
     let result = run_result(&history, &verdicts, &facts);
-    let p = payload();
-    let message = Message { sent: 500, arrived: None, from: p.clone(), to: p.clone(), what: p.clone() };
-    let seen = Seen { messages: vec![message], logs: vec![LogLine { time: 700, node: p.clone(), text: p }] };
-    let page = report_with(&history, &verdicts, &result, &facts, &seen);
+    let page = report(&history, &verdicts, &result, &facts);
     (result, page)
 }
 

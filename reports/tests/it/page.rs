@@ -3,7 +3,7 @@
 use serde_json::json;
 use squall_checkers::{Anomaly, Valid, Verdict};
 use squall_history::History;
-use squall_reports::{Facts, RunOutcome, RunResult, Seen, plots, report_with, run_result, terminal};
+use squall_reports::{Facts, RunOutcome, RunResult, plots, report, run_result, terminal};
 
 use crate::demo::{self, USUAL};
 
@@ -12,12 +12,12 @@ fn facts() -> Facts {
 }
 
 fn page(name: &str, history: &History, verdicts: &[Verdict]) -> (RunResult, String) {
-    page_with(name, history, verdicts, &Seen::default())
+    page_with(name, history, verdicts, &facts())
 }
 
-fn page_with(name: &str, history: &History, verdicts: &[Verdict], seen: &Seen) -> (RunResult, String) {
-    let result = run_result(history, verdicts, &facts());
-    let page = report_with(history, verdicts, &result, &facts(), seen);
+fn page_with(name: &str, history: &History, verdicts: &[Verdict], facts: &Facts) -> (RunResult, String) {
+    let result = run_result(history, verdicts, facts);
+    let page = report(history, verdicts, &result, facts);
     if let Some(dir) = std::env::var_os("SQUALL_PAGES") {
         std::fs::write(std::path::Path::new(&dir).join(format!("{name}.html")), &page).unwrap();
     }

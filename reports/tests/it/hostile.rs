@@ -117,8 +117,14 @@ pub fn run() -> (History, Vec<Verdict>, Facts) {
         algorithm: Some(p.clone()),
         ..Verdict::unknown("x", "y")
     });
-    let facts =
-        Facts { error: Some(p.clone()), report: Some(p.clone()), reproduce: Some(p), ..Facts::default() };
+    let facts = Facts {
+        error: Some(p.clone()),
+        report: Some(p.clone()),
+        messages: vec![Message { sent: 500, arrived: None, from: p.clone(), to: p.clone(), what: p.clone() }],
+        logs: vec![LogLine { time: 700, node: p.clone(), text: p.clone() }],
+        reproduce: Some(p),
+        ..Facts::default()
+    };
     (history, verdicts, facts)
 }
 

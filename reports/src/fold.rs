@@ -28,9 +28,9 @@ pub struct Facts {
     pub report: Option<String>,
     /// The command that does the same again; made from the log's header if absent.
     pub reproduce: Option<String>,
-    /// Messages between nodes that were seen, for space-time diagrams.
+    /// Messages between nodes that were seen, for space-time diagrams; in any order.
     pub messages: Vec<Message>,
-    /// Lines of the nodes' logs.
+    /// Lines of the nodes' logs; in any order.
     pub logs: Vec<LogLine>,
 }
 

@@ -6,8 +6,9 @@ use squall_checkers::run::node_of;
 use squall_checkers::{Anomaly, Valid};
 use squall_history::Op;
 
+use super::proof::Proof;
 use super::run::{Run, fault_name};
-use super::{linked, logs, prose, spacetime, timeline};
+use super::{cycle, linked, logs, prose, spacetime, timeline};
 use crate::text::{at, counted, cut, duration, inert, operation, outcome};
 
 /// Anomalies that are shown in full; the others are listed.
@@ -56,13 +57,16 @@ fn in_full(run: &Run<'_>, check: &str, anomaly: &Anomaly) -> Markup {
         .filter(|i| (**i as usize) < run.history.len())
         .map(|i| run.history.op(*i as usize))
         .collect();
+    let proof = Proof::of(anomaly, run.history.len());
     html! {
         article {
             h3 { (inert(&anomaly.kind)) " " span.soft { "found by " (inert(check)) } }
             div.explanation { (linked(&anomaly.explanation)) }
             @if !ops.is_empty() {
                 (table(run, &ops))
-                (PreEscaped(timeline::around(run, &ops)))
+                (PreEscaped(cycle::picture(run, &proof.edges)))
+                (PreEscaped(timeline::around(run, &ops, &proof)))
+                (proof.told())
                 (PreEscaped(spacetime::around(run, &ops)))
                 (logs::around(run, &ops))
             }

@@ -7,11 +7,13 @@
 mod anomalies;
 mod checks;
 mod cluster;
+mod cycle;
 mod faults;
 mod figures;
 mod index;
 mod logs;
 mod operations;
+mod proof;
 mod run;
 mod spacetime;
 mod timeline;

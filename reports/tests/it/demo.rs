@@ -15,7 +15,7 @@ use squall_history::{
     Builder, Event, EventKind, Fault, FaultPhase, History, Meta, NodeInfo, Note, Order, Outcome, Phase,
     ProcessInfo, RunHeader, SCHEMA_VERSION, Value,
 };
-use squall_reports::{LogLine, Message};
+use squall_reports::{Facts, LogLine, Message};
 
 pub const S: u64 = 1_000_000_000;
 const MS: u64 = 1_000_000;
@@ -357,7 +357,12 @@ pub fn stale(seed: u64, size: Size) -> (History, Anomaly) {
         signature: "linearizable/nonlinearizable/register/read".into(),
         explanation,
         operations: vec![o.index, n.index, r.index],
-        details: Default::default(),
+        details: [("last_states".to_owned(), json!([{
+            "order": [o.index, n.index], "state": n.input.to_string(),
+            "fails": {"operation": read, "why": format!("#{read} read {}, impossible with {}", r.output, n.input)},
+        }]))]
+        .into_iter()
+        .collect(),
     };
     (changed, anomaly)
 }
@@ -412,7 +417,7 @@ pub fn with_answer(history: &History, index: u32, answer: Value) -> History {
 
 /// What the network and the nodes' logs might have shown around some operations: a leader's heartbeats to
 /// followers of which one hears nothing.
-pub fn seen(history: &History, around: &[u32], random: &mut Random) -> (Vec<Message>, Vec<LogLine>) {
+pub fn seen(history: &History, around: &[u32], random: &mut Random) -> Facts {
     let from = history.op(around[0] as usize).start - 5 * MS;
     let to = history.op(*around.last().unwrap() as usize).end + 5 * MS;
     let (mut messages, mut logs) = (Vec::new(), Vec::new());
@@ -436,5 +441,5 @@ pub fn seen(history: &History, around: &[u32], random: &mut Random) -> (Vec<Mess
         let text = format!("{} raft: no answer from n4 for {} ms", beat / MS, 40 + (beat - from) / MS);
         logs.push(LogLine { time: beat, node: "n3".into(), text });
     }
-    (messages, logs)
+    Facts { messages, logs, ..Facts::default() }
 }

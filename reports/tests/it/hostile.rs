@@ -98,7 +98,16 @@ pub fn run() -> (History, Vec<Verdict>, Facts) {
         signature: p.clone(),
         explanation: format!("#0 gave {p}"),
         operations: vec![0, 1, 2],
-        details: [(p.clone(), json!(p))].into_iter().collect(),
+        details: [
+            (p.clone(), json!(p)),
+            (
+                "last_states".into(),
+                json!([{"order": [0, 2], "state": p, "fails": {"operation": 1, "why": p}}]),
+            ),
+            ("edges".into(), json!([{"from": 0, "to": 1, "kind": p, "text": p}])),
+        ]
+        .into_iter()
+        .collect(),
     };
     let mut verdicts =
         crate::demo::verdicts(&history, Verdict::from_anomalies(&p, vec![anomaly]).with(&p, p.as_str()));
@@ -111,9 +120,9 @@ pub fn run() -> (History, Vec<Verdict>, Facts) {
     let facts = Facts {
         error: Some(p.clone()),
         report: Some(p.clone()),
-        reproduce: Some(p.clone()),
         messages: vec![Message { sent: 500, arrived: None, from: p.clone(), to: p.clone(), what: p.clone() }],
         logs: vec![LogLine { time: 700, node: p.clone(), text: p.clone() }],
+        reproduce: Some(p),
         ..Facts::default()
     };
     (history, verdicts, facts)

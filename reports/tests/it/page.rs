@@ -1,6 +1,7 @@
 //! The report of simulated runs. With `SQUALL_PAGES=DIR` the pages are left there to look at.
 
-use squall_checkers::{Valid, Verdict};
+use serde_json::json;
+use squall_checkers::{Anomaly, Valid, Verdict};
 use squall_history::History;
 use squall_reports::{Facts, RunOutcome, RunResult, plots, report, run_result, terminal};
 
@@ -37,11 +38,10 @@ fn a_valid_run_says_in_how_many_operations_nothing_was_violated() {
 fn an_invalid_run_shows_its_counterexample_with_node_leader_and_faults() {
     let (history, anomaly) = demo::stale(7, USUAL);
     let verdicts = demo::verdicts(&history, Verdict::from_anomalies("linearizable", vec![anomaly.clone()]));
-    let (messages, logs) = demo::seen(&history, &anomaly.operations, &mut demo::Random::new(1));
-    let facts = Facts { messages, logs, ..facts() };
-    let (result, page) = page_with("invalid", &history, &verdicts, &facts);
+    let seen = demo::seen(&history, &anomaly.operations, &mut demo::Random::new(1));
+    let (result, page) = page_with("invalid", &history, &verdicts, &seen);
     assert_eq!((result.valid, result.outcome), (Valid::No, RunOutcome::Fail));
-    let lost = facts.messages.iter().filter(|m| m.arrived.is_none()).count();
+    let lost = seen.messages.iter().filter(|m| m.arrived.is_none()).count();
     assert!(page.matches(", never arrived</title>").count() > lost / 2, "messages that were lost are drawn");
     assert!(page.contains("raft: no answer from n4"), "and so are the nodes' logs");
     for index in &anomaly.operations {
@@ -149,4 +149,25 @@ fn plots_stand_alone() {
             "{name}: all that opens closes"
         );
     }
+}
+
+#[test]
+fn a_cycle_is_drawn_as_arrows_and_told_step_by_step() {
+    let (history, stale) = demo::stale(7, USUAL);
+    let ops = stale.operations.clone();
+    let step = |from: u32, to: u32, kind: &str| json!({"from": from, "to": to, "kind": kind, "text": format!("#{to} saw what #{from} did")});
+    let edges = json!([step(ops[0], ops[1], "ww"), step(ops[1], ops[2], "wr"), step(ops[2], ops[0], "rw")]);
+    let anomaly = Anomaly {
+        kind: "G-single".into(),
+        details: [("edges".to_owned(), edges)].into_iter().collect(),
+        ..stale
+    };
+    let (_, page) = page("cycle", &history, &[Verdict::from_anomalies("serializable", vec![anomaly])]);
+    assert_eq!(page.matches("<g class=\"edge faint\">").count(), 3, "in the picture of its time");
+    assert_eq!(
+        (page.matches("<g class=\"edge\">").count(), page.matches("<g class=\"edge closing\">").count()),
+        (2, 1)
+    );
+    assert_eq!(page.matches("<span class=\"chip\">").count(), 3, "each step is told");
+    assert!(page.contains(&format!("<title>#{} before #{}: #{1} saw what #{0} did</title>", ops[2], ops[0])));
 }

@@ -30,7 +30,7 @@ use nix::unistd::{Pid, getgid, getuid, pipe2, write};
 use squall_cluster::Error;
 
 use crate::protocol::{self, Failed};
-use crate::{init, sys};
+use crate::{bench, init, sys};
 
 /// First argument of an executable that is to become the keeper.
 const WORD: &str = "__squall-keeper";
@@ -45,24 +45,27 @@ const HELLO_LIMIT_MS: u16 = 10_000;
 static ASKED: AtomicBool = AtomicBool::new(false);
 static KEEPER: Mutex<Option<OwnedFd>> = Mutex::new(None);
 
-/// Becomes the keeper if this process was started as one, and never returns then. Every binary that makes
-/// local clusters calls this first thing in `main`, before it has a second thread.
+/// Becomes the keeper if this process was started as one, and never returns then; the same for the other
+/// parts that this crate starts its own executable for. Every binary that makes local clusters calls this
+/// first thing in `main`, before it has a second thread.
 pub fn run_if_asked() {
     ASKED.store(true, Ordering::Relaxed);
-    let word = std::env::args_os().nth(1);
-    if word.as_deref() == Some(OsStr::new(NOTHING)) {
-        std::process::exit(0);
+    let mut words = std::env::args_os().skip(1);
+    let Some(word) = words.next() else { return };
+    let done = if word == OsStr::new(WORD) {
+        keep().map_err(sys::io_error)
+    } else if word == OsStr::new(bench::WORD) {
+        let words: Vec<String> = words.map(|word| word.to_string_lossy().into_owned()).collect();
+        bench::run(&words)
+    } else if word == OsStr::new(NOTHING) {
+        Ok(())
+    } else {
+        return;
+    };
+    if let Err(error) = &done {
+        eprintln!("{}: {error}", word.to_string_lossy());
     }
-    if word.as_deref() == Some(OsStr::new(WORD)) {
-        let code = match keep() {
-            Ok(()) => 0,
-            Err(error) => {
-                eprintln!("squall keeper: {error}");
-                1
-            }
-        };
-        std::process::exit(code);
-    }
+    std::process::exit(i32::from(done.is_err()));
 }
 
 /// Asks the keeper for a new cluster's init, which will answer on the other end of `cluster`. `gone` is held

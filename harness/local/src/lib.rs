@@ -6,6 +6,7 @@
 //! All of the project's unsafe code is in this crate.
 
 mod addressing;
+pub mod bench;
 mod channel;
 mod exec;
 mod fabric;

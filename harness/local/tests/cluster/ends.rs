@@ -5,10 +5,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use squall_cluster::{Cluster, Error, Program, Provider};
 use squall_local::testing::{Need, Test};
 
+use crate::network::n;
 use crate::roles::WORD;
 use crate::support::{Host, eventually, provider, role, spec, test};
 
@@ -20,6 +22,7 @@ pub fn tests() -> Vec<Test> {
         test("two hundred clusters leave no descriptor, thread or process", two_hundred),
         test("a cluster that cannot be made says why", cannot_be_made),
         test("what the machine lacks is found and named", probed),
+        test("the measurements measure", measurements),
         Test::new("an ordinary user runs all of this", ordinary_user).needs(Need::Nodes).needs(Need::Root),
         Test::new("an ordinary user without TUN runs all of this", ordinary_user_without_tun)
             .needs(Need::Nodes)
@@ -190,6 +193,29 @@ async fn probed() {
     let left = std::fs::read_dir(std::env::temp_dir()).unwrap().flatten();
     let own = format!("squall-probe-{}-", std::process::id());
     assert!(!left.into_iter().any(|entry| entry.file_name().to_string_lossy().starts_with(&own)));
+}
+
+async fn measurements() {
+    use squall_local::bench::{self, Protocol};
+    let host = Host::up(3).await;
+    let (up, down) = bench::clusters(&provider(), &host.dir.path().join("more"), 2, 2).await.unwrap();
+    assert_eq!((up.count(), down.count()), (2, 2));
+    assert_eq!(bench::policy_flips(&host.cluster, 10).await.unwrap().count(), 20);
+    assert!(host.cluster.links.as_ref().unwrap().policy(n(0), n(1)).is_clear());
+    let (from, to) = (host.node(0), host.node(1));
+    let nobody = bench::round_trips(from, to, Protocol::Tcp, 3).await.unwrap_err();
+    assert!(nobody.to_string().contains("measuring on n1: exit code 1"), "{nobody}");
+    bench::start_peer(to).await.unwrap();
+    for protocol in [Protocol::Tcp, Protocol::Udp] {
+        let trips = bench::round_trips(from, to, protocol, 50).await.unwrap();
+        assert_eq!(trips.count(), 50);
+        assert!(trips.quantile(0.0) > Duration::from_micros(1), "no packet is that fast");
+    }
+    assert!(bench::tcp_throughput(from, to, Duration::from_millis(50)).await.unwrap() > 1e6);
+    let delays = bench::delay_accuracy(&host.cluster, 0, 1, Duration::from_millis(20), 5).await.unwrap();
+    assert!(delays.quantile(0.0) >= Duration::from_millis(20));
+    assert!(host.cluster.links.as_ref().unwrap().policy(n(0), n(1)).is_clear());
+    host.down().await;
 }
 
 fn ordinary_user() {

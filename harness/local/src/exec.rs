@@ -12,7 +12,7 @@ use nix::sys::wait::waitpid;
 use nix::unistd::{AccessFlags, ForkResult, access, execve, fork, pipe2, read, setsid, write};
 
 use crate::protocol::{self, Failed, FromNode, Spawn};
-use crate::sys;
+use crate::{surroundings, sys};
 
 /// Starts a program and returns its process id once its `exec` succeeded. `with` is its standard output and
 /// error. Its last word before `exec` goes to the harness, whose credentials tell the outer process id.
@@ -105,9 +105,8 @@ impl Command {
         // A session of its own, so that its group can be signalled without its neighbours.
         setsid().map_err(Failed::at("making a session"))?;
         std::env::set_current_dir(&self.cwd)
-            .map_err(crate::surroundings::failed(format!("entering {}", self.cwd.display())))?;
-        let null =
-            std::fs::File::open("/dev/null").map_err(crate::surroundings::failed("opening /dev/null"))?;
+            .map_err(surroundings::failed(format!("entering {}", self.cwd.display())))?;
+        let null = std::fs::File::open("/dev/null").map_err(surroundings::failed("opening /dev/null"))?;
         for (fd, target) in [(null.as_fd(), 0), (stdout, 1), (stderr, 2)] {
             sys::place(fd, target).map_err(Failed::at("placing its standard streams"))?;
         }
@@ -115,7 +114,9 @@ impl Command {
         protocol::send(harness, &FromNode::Hello { token }, &[])
             .map_err(Failed::at("telling the harness"))?;
         let path = self.path.to_string_lossy().into_owned();
-        execve(&self.path, &self.argv, &self.env).map_err(Failed::at(format!("executing {path}")))
+        let hidden = surroundings::is_covered(Path::new(&path)) && !Path::new(&path).exists();
+        let hint = if hidden { " (each node has a /tmp, /run and /dev/shm of its own)" } else { "" };
+        execve(&self.path, &self.argv, &self.env).map_err(Failed::at(format!("executing {path}{hint}")))
     }
 }
 

@@ -34,7 +34,6 @@ mod teardown;
 pub mod testing;
 mod wire;
 
-pub use node::LocalNode;
 pub use provider::{LocalProvider, Wires};
 
 /// Whether nodes have clocks of their own.

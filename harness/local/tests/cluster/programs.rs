@@ -83,6 +83,10 @@ async fn cannot_start() {
     assert!(why(&["/no/such/program"]).await.contains("/no/such/program: No such file or directory"));
     std::fs::write(node.data_dir().join("plain"), "").unwrap();
     assert!(why(&["./plain"]).await.contains("executing ./plain: Permission denied"));
+    std::fs::write(host.dir.path().with_extension("outside"), "").unwrap();
+    let outside = host.dir.path().with_extension("outside");
+    assert!(why(&[outside.to_str().unwrap()]).await.contains("each node has a /tmp"));
+    std::fs::remove_file(outside).unwrap();
     assert!(why(&[]).await.contains("there is no executable"));
     let mut elsewhere = Program::new("it", ["true"]);
     elsewhere.cwd = Some("/no/such/folder".into());

@@ -31,6 +31,12 @@ async fn own_host() {
     assert_eq!(shell(node, "cat /proc/sys/kernel/hostname /proc/self/comm").await, "n2\ncat");
     assert_eq!(ask(node, &["others"]).await, "0", "it sees its own processes only");
     assert!(shell(node, "cat /etc/hosts").await.contains("10.77.0.1 n1"));
+    let signals = shell(node, "grep -E '^Sig(Blk|Ign)' /proc/self/status").await;
+    assert_eq!(
+        signals, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000",
+        "programs inherit none of ours"
+    );
+    assert_eq!(shell(node, "ls /proc/self/fd | wc -l").await, "4", "0, 1, 2 and that of ls");
     // What one node puts into a private folder, its neighbour does not see.
     shell(host.node(0), "touch /dev/shm/mine /run/mine").await;
     shell(node, "test ! -e /dev/shm/mine && test ! -e /run/mine").await;

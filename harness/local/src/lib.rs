@@ -6,6 +6,7 @@
 //! All of the project's unsafe code is in this crate.
 
 mod addressing;
+pub mod bench;
 mod channel;
 pub mod clock;
 mod exec;
@@ -34,7 +35,6 @@ mod teardown;
 pub mod testing;
 mod wire;
 
-pub use node::LocalNode;
 pub use provider::{LocalProvider, Wires};
 
 /// Whether nodes have clocks of their own.

@@ -57,7 +57,9 @@ impl CoreConfig {
 #[derive(Debug, Clone)]
 pub struct Restored {
     pub hard_state: HardState,
+    /// Begins after the snapshot, if there is one.
     pub log: Log,
+    pub snapshot: Option<SnapshotMeta>,
 }
 
 /// One node's consensus state (Figure 2 of the paper, and what the thesis adds).
@@ -87,6 +89,8 @@ pub struct Core {
     /// As leader: the index of this term's no-op.
     pub(super) noop: Index,
     pub(super) reads: Reads,
+    /// The latest durable snapshot.
+    pub(super) snapshot: Option<SnapshotMeta>,
     pub(super) out: Output,
     pub(super) random: u64,
 }
@@ -95,6 +99,7 @@ impl Core {
     /// A node that starts, with what its disk remembers.
     pub fn new(config: CoreConfig, restored: Restored, now: Micros) -> Core {
         let HardState { term, vote } = restored.hard_state;
+        let base = restored.log.base_index();
         let durability = Durability::restored(restored.log.last_index());
         let mut core = Core {
             random: config.seed,
@@ -104,8 +109,8 @@ impl Core {
             leader: None,
             role: Role::Follower,
             log: restored.log,
-            commit: 0,
-            applied: 0,
+            commit: base,
+            applied: base,
             durability,
             now,
             election_deadline: now,
@@ -116,6 +121,7 @@ impl Core {
             peers: BTreeMap::new(),
             noop: 0,
             reads: Reads::default(),
+            snapshot: restored.snapshot,
             out: Output::default(),
         };
         core.reads = Reads::starting_at(core.next_random());
@@ -139,6 +145,9 @@ impl Core {
             Input::Propose { id, data } => self.propose(id, data),
             Input::Read { id, lease } => self.read(id, lease),
             Input::Persisted { seq } => self.persisted(seq),
+            Input::Snapshotted { meta, keep_after } => self.snapshotted(meta, keep_after),
+            Input::PieceKept { from, index, offset } => self.piece_kept(from, index, offset),
+            Input::Install { meta } => self.install(meta),
             Input::Link { peer, up } => self.link(peer, up),
         }
     }
@@ -225,6 +234,10 @@ impl Core {
             }
             Message::Heartbeat { commit, round, .. } => self.on_heartbeat(from, commit, round),
             Message::HeartbeatReply { round, .. } => self.on_heartbeat_reply(from, round),
+            Message::Snapshot { meta, offset, data, last, .. } => {
+                self.on_snapshot(Piece { from, meta, offset, data, last })
+            }
+            Message::SnapshotReply { index, offset, .. } => self.on_snapshot_reply(from, index, offset),
             Message::ReadIndex { batch, .. } => self.on_read_index(from, batch),
             Message::ReadIndexReply { batch, index, .. } => self.on_read_index_reply(batch, index),
         }
@@ -247,6 +260,7 @@ impl Core {
         self.out.write.get_or_insert_with(|| Write {
             seq: durability.issue(),
             hard_state: None,
+            base: None,
             entries: Vec::new(),
         })
     }

@@ -20,7 +20,7 @@ impl Core {
             // These speak of a term that nobody has entered yet.
             Message::PreVote { .. } | Message::PreVoteReply { granted: true, .. } => true,
             Message::Vote { transfer: false, .. } if self.leader_is_alive() => false,
-            Message::Append { .. } | Message::Heartbeat { .. } => {
+            Message::Append { .. } | Message::Heartbeat { .. } | Message::Snapshot { .. } => {
                 self.become_follower(term, Some(from));
                 true
             }
@@ -39,7 +39,7 @@ impl Core {
                 self.send_durable(from, Message::PreVoteReply { term, granted: false })
             }
             Message::Vote { .. } => self.send_durable(from, Message::VoteReply { term, granted: false }),
-            Message::Append { .. } | Message::Heartbeat { .. } => {
+            Message::Append { .. } | Message::Heartbeat { .. } | Message::Snapshot { .. } => {
                 self.send_durable(from, Message::HeartbeatReply { term, round: 0 })
             }
             _ => {}
@@ -216,7 +216,11 @@ mod tests {
     #[test]
     fn a_cluster_of_one_leads_only_when_its_vote_is_durable() {
         let id: NodeId = "n1".parse().unwrap();
-        let restored = Restored { hard_state: HardState::default(), log: Log::new(Membership::of([id])) };
+        let restored = Restored {
+            hard_state: HardState::default(),
+            log: Log::new(Membership::of([id])),
+            snapshot: None,
+        };
         let mut core = Core::new(CoreConfig::new(id, 1), restored, 0);
         core.step(core.deadline(), Input::Tick);
         let out = core.flush();

@@ -10,12 +10,13 @@ mod log;
 mod progress;
 mod read;
 mod replication;
+mod snapshot;
 mod types;
 
 pub use core::{Core, CoreConfig, Restored};
 pub use log::Log;
 pub use progress::{Mode, Progress};
 pub use types::{
-    BadNodeId, Entry, HardState, Index, Input, Membership, Message, Micros, NodeId, Output, Payload,
-    Proposed, ReadOutcome, Refusal, Role, RoleChange, Term, Write,
+    BadNodeId, Entry, HardState, Index, Input, Membership, Message, Micros, NodeId, Output, Payload, Piece,
+    Proposed, ReadOutcome, Refusal, Role, RoleChange, SnapshotMeta, Term, Write,
 };

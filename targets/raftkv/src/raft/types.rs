@@ -130,6 +130,24 @@ impl Entry {
     }
 }
 
+/// What a snapshot stands for: the state after entry `index` of `term`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotMeta {
+    pub index: Index,
+    pub term: Term,
+    pub membership: Membership,
+}
+
+/// A part of a snapshot that arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece {
+    pub from: NodeId,
+    pub meta: SnapshotMeta,
+    pub offset: u64,
+    pub data: Bytes,
+    pub last: bool,
+}
+
 /// What must survive a crash besides the log (Figure 2, persistent state).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HardState {
@@ -193,6 +211,20 @@ pub enum Message {
         term: Term,
         round: u64,
     },
+    /// InstallSnapshot (Figure 13): `data` stands at `offset` of the snapshot.
+    Snapshot {
+        term: Term,
+        meta: SnapshotMeta,
+        offset: u64,
+        data: Bytes,
+        last: bool,
+    },
+    /// Everything before `offset` of the snapshot at `index` is here.
+    SnapshotReply {
+        term: Term,
+        index: Index,
+        offset: u64,
+    },
     /// A follower asks for a read index on behalf of its clients (thesis §6.4).
     ReadIndex {
         term: Term,
@@ -219,6 +251,8 @@ impl Message {
             | Message::AppendRejected { term, .. }
             | Message::Heartbeat { term, .. }
             | Message::HeartbeatReply { term, .. }
+            | Message::Snapshot { term, .. }
+            | Message::SnapshotReply { term, .. }
             | Message::ReadIndex { term, .. }
             | Message::ReadIndexReply { term, .. } => term,
         }
@@ -250,6 +284,21 @@ pub enum Input {
     Persisted {
         seq: u64,
     },
+    /// A snapshot of what was handed out up to `meta.index` is durable; entries up to `keep_after` may go.
+    Snapshotted {
+        meta: SnapshotMeta,
+        keep_after: Index,
+    },
+    /// A piece of a leader's snapshot was kept; the next must begin at `offset`.
+    PieceKept {
+        from: NodeId,
+        index: Index,
+        offset: u64,
+    },
+    /// A leader's snapshot is here, whole and durable.
+    Install {
+        meta: SnapshotMeta,
+    },
     /// The connection to a peer came up or broke: a hint that messages may have been lost.
     Link {
         peer: NodeId,
@@ -262,6 +311,8 @@ pub enum Input {
 pub struct Write {
     pub seq: u64,
     pub hard_state: Option<HardState>,
+    /// The log begins anew after this index and term, which a snapshot covers. Comes before `entries`.
+    pub base: Option<(Index, Term)>,
     /// In order; an entry whose index is already taken replaces it and drops everything after it.
     pub entries: Vec<Entry>,
 }
@@ -325,6 +376,12 @@ pub struct Output {
     /// depend on it are held back by the core until then.
     pub write: Option<Write>,
     pub messages: Vec<(NodeId, Message)>,
+    /// Send each node the piece of the latest snapshot that begins at this offset. `Index` names the snapshot.
+    pub pieces_wanted: Vec<(NodeId, Index, u64)>,
+    /// Keep these, and report [`Input::PieceKept`], or [`Input::Install`] when the last is there.
+    pub pieces: Vec<Piece>,
+    /// The state machine is replaced by this snapshot, before `committed`.
+    pub installed: Option<SnapshotMeta>,
     /// Where each proposal stands in the log, or why it does not.
     pub proposals: Vec<(u64, Proposed)>,
     /// Apply these, in order.

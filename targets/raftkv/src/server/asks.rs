@@ -7,8 +7,9 @@ use tokio::sync::oneshot;
 use super::error::ApiError;
 use super::status::Status;
 use super::wire::Frame;
-use crate::kv::{Answer, Change, Command, SessionSeq, Txn, Versioned};
-use crate::raft::{Index, NodeId};
+use crate::kv::{Answer, Change, Command, SessionSeq, Store, Txn, Versioned};
+use crate::raft::{Index, NodeId, SnapshotMeta};
+use crate::wal::WalError;
 
 /// Whatever the core thread must hear of.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub enum Event {
     Link { peer: NodeId, up: bool },
     Persisted { seq: u64 },
     DiskFailed(String),
+    SnapshotWritten(Result<SnapshotMeta, WalError>),
+    SnapshotLoaded(Result<Box<(SnapshotMeta, Store)>, WalError>),
     Stop,
 }
 

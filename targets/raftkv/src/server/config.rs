@@ -24,6 +24,8 @@ pub struct Config {
     /// Client requests at once; more are refused as busy.
     pub max_in_flight: usize,
     pub max_body_bytes: usize,
+    /// A snapshot is taken after this many entries.
+    pub snapshot_entries: u64,
     /// Answer linearizable reads from local state: wrong on purpose.
     pub unsafe_reads: bool,
     pub fsync: bool,
@@ -46,6 +48,7 @@ pub const OPTIONS: &str = "\
   --heartbeat TIME          how often a leader is heard (default: a fifth of the election timeout)
   --request-timeout TIME    when to give up on a request (default: 1500ms)
   --max-in-flight N         client requests at once; more are refused as busy (default: 4096)
+  --snapshot-entries N      take a snapshot after so many entries (default: 100000)
   --unsafe-reads            answer linearizable reads from local state: wrong on purpose
   --no-fsync                never flush the log: loses data on power failure
   --bug NAME                carry a classic mistake (see `bugs`)";
@@ -69,6 +72,7 @@ impl Config {
             request_timeout: Duration::from_millis(1500),
             max_in_flight: 4096,
             max_body_bytes: 2 << 20,
+            snapshot_entries: 100_000,
             unsafe_reads: false,
             fsync: true,
             bug: None,
@@ -105,6 +109,9 @@ impl Config {
         }
         if let Some(count) = given.take("--max-in-flight") {
             config.max_in_flight = parsed(&count)?;
+        }
+        if let Some(count) = given.take("--snapshot-entries") {
+            config.snapshot_entries = parsed::<std::num::NonZero<u64>>(&count)?.get();
         }
         config.unsafe_reads = given.take("--unsafe-reads").is_some();
         config.fsync = given.take("--no-fsync").is_none();

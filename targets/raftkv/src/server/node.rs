@@ -9,7 +9,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::asks::{Event, Query, Reply, Responder};
+use super::compaction::Compaction;
 use super::config::Config;
+use super::disk::DiskJob;
 use super::error::ApiError;
 use super::lease_timers::LeaseTimers;
 use super::peer::Peers;
@@ -18,8 +20,7 @@ use super::{trace, watch};
 use crate::bugs::Bug;
 use crate::kv::{Answer, Request, Store};
 use crate::raft::{
-    Core, Entry, Index, Input, Micros, NodeId, Output, Payload, Proposed, ReadOutcome, Role, RoleChange,
-    Term, Write,
+    Core, Entry, Index, Input, Micros, NodeId, Output, Payload, Proposed, ReadOutcome, Role, RoleChange, Term,
 };
 
 /// Events handled before the core is flushed, at most.
@@ -42,7 +43,8 @@ pub struct Node {
     pub(super) core: Core,
     pub(super) store: Store,
     pub(super) peers: Peers,
-    disk: Sender<Write>,
+    pub(super) disk: Sender<DiskJob>,
+    pub(super) compaction: Compaction,
     pub(super) origin: Instant,
     /// Unique among all requests of all lives of this node: begins at random.
     next_id: u64,
@@ -73,7 +75,8 @@ impl Node {
         core: Core,
         store: Store,
         peers: Peers,
-        disk: Sender<Write>,
+        disk: Sender<DiskJob>,
+        compaction: Compaction,
         origin: Instant,
         seed: u64,
     ) -> Node {
@@ -83,6 +86,7 @@ impl Node {
             store,
             peers,
             disk,
+            compaction,
             origin,
             next_id: seed,
             pending: HashMap::new(),
@@ -146,6 +150,8 @@ impl Node {
                 }
             }
             Event::Persisted { seq } => self.step(Input::Persisted { seq }),
+            Event::SnapshotWritten(result) => self.snapshot_written(result),
+            Event::SnapshotLoaded(result) => self.snapshot_loaded(result),
             Event::DiskFailed(_) | Event::Stop => {}
         }
     }
@@ -175,10 +181,16 @@ impl Node {
         }
         if let Some(write) = output.write {
             // The disk thread is gone only after it reported why.
-            let _ = self.disk.send(write);
+            let _ = self.disk.send(DiskJob::Write(write));
         }
         for (to, message) in output.messages {
             self.peers.send(to, Frame::Raft(message));
+        }
+        for (to, index, offset) in output.pieces_wanted {
+            self.send_piece(to, index, offset);
+        }
+        if let Some(meta) = output.installed {
+            self.installed(&meta);
         }
         for (id, result) in output.proposals {
             self.proposed(id, result);
@@ -199,6 +211,10 @@ impl Node {
                 ReadOutcome::LeaderLost => drop(reply.send(Err(ApiError::LeaderLost))),
             }
         }
+        for piece in output.pieces {
+            self.keep_piece(piece);
+        }
+        self.maybe_snapshot();
     }
 
     /// The core took or refused a proposal.

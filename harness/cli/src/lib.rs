@@ -10,6 +10,7 @@
 pub mod args;
 pub mod bench;
 pub mod campaign;
+pub mod check;
 pub mod commands;
 pub mod output;
 pub mod registry;

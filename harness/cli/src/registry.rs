@@ -21,8 +21,8 @@ pub struct Registry {
 impl Default for Registry {
     fn default() -> Self {
         Registry {
-            targets: Vec::new(),
-            workloads: Vec::new(),
+            targets: squall_targets::targets(),
+            workloads: squall_workloads::workloads(),
             faults: squall_nemesis::faults(),
             checks: Vec::new(),
         }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::RunArgs;
+use super::{CheckArgs, RunArgs};
 
 /// squall: puts a real cluster through a storm and says, with proof, whether it kept its promises.
 #[derive(Clone, Debug, Parser)]
@@ -25,6 +25,8 @@ see `squall raftkv --help`.";
 pub enum Command {
     /// Run a campaign; without a file, the built-in one: Raft KV, 5 nodes, partitions and clock skew, 30 s
     Run(Box<RunArgs>),
+    /// Judge histories from anywhere
+    Check(CheckArgs),
     /// Judge a stored run again and rewrite its report
     Analyze(AnalyzeArgs),
     /// Measure checkers, engine, faults or Raft KV: one JSON object a row

@@ -6,6 +6,7 @@
 
 pub mod bench;
 mod budget;
+pub mod causal;
 mod check;
 pub mod linear;
 pub mod models;

@@ -12,6 +12,8 @@
 //! Deliberately absent: judging. Verdicts come from the checkers; here they are only combined.
 
 mod fold;
+mod github;
+mod junit;
 mod outcome;
 mod page;
 mod plot;
@@ -20,6 +22,8 @@ pub mod terminal;
 pub mod text;
 
 pub use fold::{Facts, document, results, run_result};
+pub use github::{annotations, job_summary};
+pub use junit::junit;
 pub use outcome::{Expected, RunOutcome, exit, exit_code};
-pub use page::report;
+pub use page::{index, report};
 pub use results::{CheckResult, Document, FaultResult, Liveness, Operations, Results, RunResult};

@@ -83,6 +83,11 @@ pub fn seconds(s: f64) -> String {
     format!("{sign}{}", duration((s.abs() * 1e9).round() as u64))
 }
 
+/// The same of a round number, without the digits that only a measurement has: `10 ms`.
+pub fn round_seconds(s: f64) -> String {
+    seconds(s).replace(".00 ", " ").replace(".0 ", " ")
+}
+
 /// A point in time since the run began: `12.345 s`.
 pub fn at(nanos: u64) -> String {
     format!("{:.3} s", nanos as f64 / 1e9)

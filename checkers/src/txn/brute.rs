@@ -33,7 +33,7 @@ pub fn plain(history: &History) -> Vec<Plain<'_>> {
         .collect()
 }
 
-type State = BTreeMap<Value, Value>;
+pub type State = BTreeMap<Value, Value>;
 
 /// Runs a transaction on a state. `None` if a read of an ok transaction does not fit.
 pub fn run(state: &State, t: &Plain<'_>) -> Option<State> {
@@ -89,7 +89,7 @@ pub fn precedes(a: &Txn, b: &Txn, follow: Follow) -> bool {
 }
 
 /// Every choice of the transactions of unknown outcome, together with all committed ones.
-fn choices<'h, 'v>(all: &'h [Plain<'v>]) -> impl Iterator<Item = Vec<&'h Plain<'v>>> {
+pub fn choices<'h, 'v>(all: &'h [Plain<'v>]) -> impl Iterator<Item = Vec<&'h Plain<'v>>> {
     let unknown: Vec<usize> = (0..all.len()).filter(|&i| all[i].txn.outcome == Outcome::Info).collect();
     (0..1u32 << unknown.len()).map(move |mask| {
         (0..all.len())

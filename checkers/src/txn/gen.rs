@@ -159,3 +159,41 @@ fn answered(random: &mut Random, lists: bool, body: &[Micro], orders: &[Vec<i64>
     }
     Value::list(items)
 }
+
+/// Single reads and writes (as transactions of one) by `processes` processes on `keys` keys, with arbitrary
+/// answers: some operations overlap, none is unknown.
+pub fn registers(random: &mut Random, most: u64, processes: u32, keys: u64) -> History {
+    let n = 1 + random.below(most);
+    let mut fresh = 0;
+    let mut body: Vec<(u32, Micro)> = Vec::new();
+    for _ in 0..n {
+        let (process, key) = (random.below(u64::from(processes)) as u32, random.below(keys) as i64);
+        if random.below(5) < 3 {
+            body.push((process, Micro::Read(key)));
+        } else {
+            fresh += 1;
+            body.push((process, Micro::Change(key, fresh)));
+        }
+    }
+    let mut recorder = Recorder::default();
+    for &(process, m) in &body {
+        recorder.push(EventKind::Invoke, process, "txn", asked(false, &[m]));
+        let value = match m {
+            Micro::Change(..) => asked(false, &[m]),
+            Micro::Read(key) => {
+                let written: Vec<i64> = body
+                    .iter()
+                    .filter_map(|&(_, m)| match m {
+                        Micro::Change(k, v) if k == key => Some(v),
+                        Micro::Change(..) | Micro::Read(_) => None,
+                    })
+                    .collect();
+                let pick = random.below(written.len() as u64 + 1) as usize;
+                let value: Value = written.get(pick).copied().into();
+                Value::list([micro("r", key, value)])
+            }
+        };
+        recorder.push(EventKind::Ok, process, "txn", value);
+    }
+    recorder.finish()
+}

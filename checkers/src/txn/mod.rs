@@ -6,14 +6,17 @@
 
 pub mod append;
 #[cfg(test)]
-mod brute;
+pub(crate) mod brute;
 pub mod cycles;
 pub mod explain;
 pub mod findings;
 pub mod r#gen;
+pub mod gen_store;
 pub mod graph;
 pub mod intern;
 pub mod judge;
+#[cfg(test)]
+mod measure;
 pub mod micro;
 pub mod models;
 pub mod order;

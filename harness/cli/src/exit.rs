@@ -35,6 +35,18 @@ impl Exit {
         }
     }
 
+    /// The exit of a code that another crate gave.
+    pub(crate) fn from_code(code: u8) -> Exit {
+        match code {
+            0 => Exit::Valid,
+            1 => Exit::Invalid,
+            2 => Exit::Unknown,
+            254 => Exit::BadInput,
+            130 => Exit::Interrupted,
+            _ => Exit::Broken,
+        }
+    }
+
     /// What stands for several runs or files together: an interruption, then 1 over 255 over 254 over 2 over
     /// 0. A violation that was proven stays the answer, whatever broke beside it.
     pub fn worst(all: impl IntoIterator<Item = Exit>) -> Exit {

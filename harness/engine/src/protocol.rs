@@ -242,7 +242,7 @@ pub struct Evidence {
 
 /// What harms a cluster over a run.
 #[async_trait]
-pub trait Nemesis: Send + Debug {
+pub trait Nemesis: Send + Sync + Debug {
     /// What the provider must offer.
     fn needs(&self) -> BTreeSet<Capability>;
 

@@ -17,6 +17,17 @@ struct Inner {
 }
 
 impl Stop {
+    /// A flag of its own that is raised with this one too.
+    pub fn following(leader: &Stop) -> Stop {
+        let follower = Stop::default();
+        let (leader, own) = (leader.clone(), follower.clone());
+        tokio::spawn(async move {
+            leader.stopped().await;
+            own.stop(&leader.reason().unwrap_or_default());
+        });
+        follower
+    }
+
     /// Ends whatever looks at this flag. The first reason stays.
     pub fn stop(&self, why: &str) {
         let mut reason = self.0.why.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,25 +1,27 @@
 //! Reads JSON straight into [`Value`]s, without a tree in between.
 //!
 //! Accepts what RFC 8259 calls JSON, and nothing else; depth is bounded. Numbers that are not whole 64-bit
-//! integers become text, since a [`Value`] has no fractions: `inexact` counts them.
+//! integers become text, since a [`Value`] has no fractions: [`Pool::inexact`] counts them. Lists that repeat
+//! what was read before are shared instead of built again: most answers repeat their question.
 
 use std::borrow::Cow;
 
 use crate::Value;
+use crate::pool::Pool;
 use crate::scan::{Cursor, MAX_DEPTH, Stop, text};
 
 /// A reader over a window of JSON.
 #[derive(Debug)]
-pub(crate) struct Json<'a> {
+pub(crate) struct Json<'a, 's> {
     pub cursor: Cursor<'a>,
-    /// Numbers that had to be kept as text.
-    pub inexact: u64,
+    pub pool: &'s mut Pool,
     depth: u32,
 }
 
-impl<'a> Json<'a> {
-    pub fn new(bytes: &'a [u8], at: usize) -> Self {
-        Json { cursor: Cursor::new(bytes, at), inexact: 0, depth: 0 }
+impl<'a, 's> Json<'a, 's> {
+    pub fn new(bytes: &'a [u8], at: usize, pool: &'s mut Pool) -> Self {
+        pool.begin();
+        Json { cursor: Cursor::new(bytes, at), pool, depth: 0 }
     }
 
     /// Steps over white space and gives the byte after it.
@@ -148,26 +150,31 @@ impl<'a> Json<'a> {
         Ok(n)
     }
 
-    /// Any value.
-    pub fn value(&mut self) -> Result<Value, Stop> {
+    /// Any value. `like` is one that it probably repeats.
+    pub fn value(&mut self, like: Option<&Value>) -> Result<Value, Stop> {
         match self.peek()? {
             b'n' => self.cursor.literal("null").map(|()| Value::Nil),
             b't' => self.cursor.literal("true").map(|()| Value::Bool(true)),
             b'f' => self.cursor.literal("false").map(|()| Value::Bool(false)),
-            b'"' => Ok(Value::str(self.string()?)),
+            b'"' => {
+                let text = self.string()?;
+                Ok(self.pool.name(&text))
+            }
             b'-' | b'0'..=b'9' => self.number(),
             b'[' => self.nested(|r| {
-                let (mut items, mut first) = (Vec::new(), true);
+                let (base, mut first) = (r.pool.stack.len(), true);
+                let likes = like.and_then(Value::as_list).unwrap_or_default();
                 while r.another(&mut first, b']')? {
-                    items.push(r.value()?);
+                    let item = r.value(likes.get(r.pool.stack.len() - base))?;
+                    r.pool.stack.push(item);
                 }
-                Ok(Value::list(items))
+                Ok(r.pool.list(base, like))
             }),
             b'{' => self.nested(|r| {
                 let (mut pairs, mut first) = (Vec::new(), true);
                 while r.another(&mut first, b'}')? {
                     let name = r.name()?;
-                    pairs.push((Value::from_map_key(&name), r.value()?));
+                    pairs.push((Value::from_map_key(&name), r.value(None)?));
                 }
                 Ok(Value::map(pairs))
             }),
@@ -206,7 +213,7 @@ impl<'a> Json<'a> {
         if serde_json::from_str::<serde::de::IgnoredAny>(digits).is_err() {
             return Stop::bad(from, "a number");
         }
-        self.inexact += 1;
+        self.pool.inexact += 1;
         Ok(Value::str(digits))
     }
 
@@ -232,9 +239,9 @@ impl<'a> Json<'a> {
             })?,
             b'"' => drop(self.string()?),
             _ => {
-                let inexact = self.inexact;
-                self.value()?;
-                self.inexact = inexact;
+                let inexact = self.pool.inexact;
+                self.value(None)?;
+                self.pool.inexact = inexact;
             }
         }
         Ok(&self.cursor.bytes[from..self.cursor.at])
@@ -249,7 +256,7 @@ mod tests {
 
     fn read(text: &str) -> Result<Value, Stop> {
         // A value at the very end of a window might go on after it, so something has to follow.
-        Json::new(format!("{text} ").as_bytes(), 0).value()
+        Json::new(format!("{text} ").as_bytes(), 0, &mut Pool::default()).value(None)
     }
 
     fn any_value() -> impl Strategy<Value = Value> {
@@ -272,20 +279,22 @@ mod tests {
 
     proptest! {
         #[test]
-        fn reads_back_what_values_print(value in any_value()) {
+        fn reads_back_what_values_print(value in any_value(), like in prop::option::of(any_value())) {
             let mut line = Vec::new();
             value.write_json(&mut line);
             line.push(b'\n');
-            let mut reader = Json::new(&line, 0);
-            prop_assert_eq!(reader.value(), Ok(value));
+            let mut pool = Pool::default();
+            let mut reader = Json::new(&line, 0, &mut pool);
+            prop_assert_eq!(reader.value(like.as_ref()), Ok(value));
             prop_assert_eq!(reader.cursor.at, line.len() - 1);
         }
 
         #[test]
         fn agrees_with_serde_on_any_text(text in "[\\[\\]{},:\"\\\\ a0-9eE.+\\-nulltruefas\n]{0,12}") {
             let padded = format!("{text}\n");
-            let mut reader = Json::new(padded.as_bytes(), 0);
-            let ours = reader.value().and_then(|v| match reader.peek() {
+            let mut pool = Pool::default();
+            let mut reader = Json::new(padded.as_bytes(), 0, &mut pool);
+            let ours = reader.value(None).and_then(|v| match reader.peek() {
                 Err(Stop::More) => Ok(v),
                 _ => Stop::bad(reader.cursor.at, "the end"),
             });
@@ -297,23 +306,29 @@ mod tests {
         fn a_window_cut_anywhere_asks_for_more(value in any_value(), cut in 0usize..40) {
             let line = format!("{value} ");
             let cut = cut.min(line.len() - 2);
-            prop_assert_eq!(Json::new(&line.as_bytes()[..cut], 0).value(), Err(Stop::More));
+            let mut pool = Pool::default();
+            let read = Json::new(&line.as_bytes()[..cut], 0, &mut pool).value(None);
+            prop_assert_eq!(read, Err(Stop::More));
         }
     }
 
     #[test]
     fn fractions_become_text_and_are_counted() {
-        let mut reader = Json::new(b"[1.5, -2e3, 99999999999999999999] ", 0);
+        let mut pool = Pool::default();
+        let mut reader = Json::new(b"[1.5, -2e3, 99999999999999999999] ", 0, &mut pool);
         let expected = ["1.5", "-2e3", "99999999999999999999"].map(Value::str);
-        assert_eq!(reader.value(), Ok(Value::list(expected)));
-        assert_eq!(reader.inexact, 3);
+        assert_eq!(reader.value(None), Ok(Value::list(expected)));
+        assert_eq!(pool.inexact, 3);
     }
 
     #[test]
     fn the_deepest_nesting_is_an_error_and_not_a_crash() {
         let deep = "[".repeat(10_000);
         assert!(matches!(read(&deep), Err(Stop::Bad { at: 200, .. })));
-        assert!(matches!(Json::new(deep.as_bytes(), 0).skip(), Err(Stop::Bad { at: 200, .. })));
+        assert!(matches!(
+            Json::new(deep.as_bytes(), 0, &mut Pool::default()).skip(),
+            Err(Stop::Bad { at: 200, .. })
+        ));
         let fits = format!("{}{}", "[".repeat(200), "]".repeat(200));
         assert!(read(&fits).is_ok());
     }

@@ -15,6 +15,7 @@ pub mod import;
 mod json;
 mod lines;
 mod object;
+mod pool;
 pub mod runlog;
 mod scan;
 mod value;

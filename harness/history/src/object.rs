@@ -38,8 +38,11 @@ pub(crate) struct Object<'a> {
     pub meta: Option<Box<Meta>>,
 }
 
-/// Reads the object under the cursor.
-pub(crate) fn read<'a>(json: &mut Json<'a>) -> Result<Object<'a>, Stop> {
+/// Reads the object under the cursor. `like` gives a value that one of this kind and process probably repeats.
+pub(crate) fn read<'a, 'v>(
+    json: &mut Json<'a, '_>,
+    like: impl Fn(u32) -> Option<&'v Value>,
+) -> Result<Object<'a>, Stop> {
     json.expect(b'{', "`{`: an object a line")?;
     let mut o = Object { from: json.cursor.at - 1, ..Object::default() };
     let mut first = true;
@@ -55,11 +58,17 @@ pub(crate) fn read<'a>(json: &mut Json<'a>) -> Result<Object<'a>, Stop> {
             "end" => o.end = time(json, "whole nanoseconds from 0, or null, as `end`")?,
             // Only marks count entries; elsewhere the name is free.
             "entries" if json.peek()?.is_ascii_digit() => o.entries = time(json, "a count as `entries`")?,
-            "key" => o.key = Some(json.value()?),
-            "value" => o.value = Some(json.value()?),
-            "input" => o.input = Some(json.value()?),
-            "output" => o.output = Some(json.value()?),
-            "error" => o.error = Some(json.value()?),
+            "key" => o.key = Some(json.value(None)?),
+            "value" => {
+                let like = match (&o.process, o.kind.as_deref()) {
+                    (Some(Actor::Number(process)), Some(kind)) if kind != "invoke" => like(*process),
+                    _ => None,
+                };
+                o.value = Some(json.value(like)?);
+            }
+            "input" => o.input = Some(json.value(None)?),
+            "output" => o.output = Some(json.value(None)?),
+            "error" => o.error = Some(json.value(None)?),
             "meta" if json.peek()? == b'{' => o.meta = Some(Box::new(meta(json)?)),
             _ => drop(json.skip()?),
         }
@@ -68,7 +77,7 @@ pub(crate) fn read<'a>(json: &mut Json<'a>) -> Result<Object<'a>, Stop> {
     Ok(o)
 }
 
-fn text_or_null<'a>(json: &mut Json<'a>, what: &'static str) -> Result<Option<Cow<'a, str>>, Stop> {
+fn text_or_null<'a>(json: &mut Json<'a, '_>, what: &'static str) -> Result<Option<Cow<'a, str>>, Stop> {
     match json.peek()? {
         b'"' => json.string().map(Some),
         b'n' => json.cursor.literal("null").map(|()| None),
@@ -76,7 +85,7 @@ fn text_or_null<'a>(json: &mut Json<'a>, what: &'static str) -> Result<Option<Co
     }
 }
 
-fn actor<'a>(json: &mut Json<'a>) -> Result<Option<Actor<'a>>, Stop> {
+fn actor<'a>(json: &mut Json<'a, '_>) -> Result<Option<Actor<'a>>, Stop> {
     match json.peek()? {
         b'"' => json.string().map(|name| Some(Actor::Name(name))),
         b'n' => json.cursor.literal("null").map(|()| None),
@@ -89,14 +98,14 @@ fn actor<'a>(json: &mut Json<'a>) -> Result<Option<Actor<'a>>, Stop> {
     }
 }
 
-fn time(json: &mut Json<'_>, what: &'static str) -> Result<Option<u64>, Stop> {
+fn time(json: &mut Json<'_, '_>, what: &'static str) -> Result<Option<u64>, Stop> {
     match json.peek()? {
         b'n' => json.cursor.literal("null").map(|()| None),
         _ => json.cursor.count(what).map(Some),
     }
 }
 
-fn meta(json: &mut Json<'_>) -> Result<Meta, Stop> {
+fn meta(json: &mut Json<'_, '_>) -> Result<Meta, Stop> {
     json.expect(b'{', "an object as `meta`")?;
     let (mut meta, mut more, mut first) = (Meta::default(), BTreeMap::new(), true);
     while json.another(&mut first, b'}')? {

@@ -7,6 +7,7 @@
 
 mod addressing;
 mod channel;
+pub mod clock;
 mod exec;
 mod fabric;
 mod forwarding;

@@ -13,6 +13,8 @@ use crate::text::{count, cut, duration, inert};
 
 /// Characters of a check's figures that are shown.
 const FIGURES: usize = 20_000;
+/// Warnings of a check that are shown.
+const WARNINGS: usize = 50;
 
 /// The section.
 pub fn section(run: &Run<'_>) -> Markup {
@@ -30,14 +32,22 @@ pub fn section(run: &Run<'_>) -> Markup {
 }
 
 fn check(v: &Verdict) -> Markup {
+    let reason = v.reason.clone().or_else(|| v.anomalies.first().map(|a| a.explanation.clone()));
+    let reason = reason.as_deref().and_then(|r| r.lines().next()).unwrap_or_default();
     html! {
-        div.check {
-            h3 { (inert(&v.check)) (valid_chip(v.valid)) @if let Some(a) = &v.algorithm { span.soft { (inert(a)) } } }
-            @if let Some(reason) = &v.reason { p { (inert(reason)) } }
-            @if !v.warnings.is_empty() { ul.soft { @for w in v.warnings.iter().take(50) { li { (inert(w)) } } } }
-            @if !v.details.is_empty() {
-                details { summary { "figures" } pre tabindex="0" { (cut(&pretty(&Json::Object(v.details.clone())), FIGURES)) } }
+        details.check {
+            summary {
+                span.name { (inert(&v.check)) } " " (valid_chip(v.valid))
+                span.soft { " " (cut(&inert(reason), 160)) @if let Some(a) = &v.algorithm { " (" (inert(a)) ")" } }
             }
+            @if !v.warnings.is_empty() {
+                ul.soft {
+                    @for w in v.warnings.iter().take(WARNINGS) { li { (inert(w)) } }
+                    @if v.warnings.len() > WARNINGS { li { "… and " (v.warnings.len() - WARNINGS) " more" } }
+                }
+            }
+            @if v.details.is_empty() { p.soft { "This check has no figures." } }
+            @else { pre tabindex="0" { (cut(&pretty(&Json::Object(v.details.clone())), FIGURES)) } }
         }
     }
 }

@@ -4,8 +4,8 @@ use maud::{Markup, PreEscaped, html};
 
 use super::cluster;
 use super::run::Run;
-use crate::plot::{FAIL, INFO, OK, QUANTILES, quantiles, rate, raw};
-use crate::text::duration;
+use crate::plot::{FAIL, INFO, OK, QUANTILES, offsets, quantiles, rate, raw};
+use crate::text::{duration, inert};
 
 /// Buckets of plots over time, about.
 const BUCKETS: u64 = 120;
@@ -20,7 +20,7 @@ pub fn section(run: &Run<'_>) -> Markup {
         section id="time" {
             h2 { "Over time" }
             @if !run.kinds.is_empty() {
-                p.legend { "Behind each plot: " @for k in &run.kinds { span { i style={"--c:" (run.colour(k))} {} (crate::text::inert(k)) } } }
+                p.legend { "Behind each plot: " @for k in &run.kinds { span { i style={"--c:" (run.colour(k))} {} (inert(k)) } } }
             }
             @if let Some(svg) = cluster::lanes(run) {
                 figure.plot.wide { figcaption { "Cluster " span { "who led (dark bars), which nodes were harmed, how much each answered" } } (PreEscaped(svg)) }
@@ -39,6 +39,13 @@ pub fn section(run: &Run<'_>) -> Markup {
                 figcaption { "Quantiles " span { "of the latency of ok operations, " (each) } }
                 (legend(&[("median", QUANTILES[0]), ("95 %", QUANTILES[1]), ("99 %", QUANTILES[2]), ("longest", QUANTILES[3])]))
                 (PreEscaped(quantiles(h, run.span, width, &bands, 240)))
+            }
+            @if let Some((svg, nodes)) = offsets(h, run.span, &bands, 200) {
+                figure.plot.wide {
+                    figcaption { "Clocks " span { "how far each node's wall clock was off" } }
+                    p.legend { @for (node, colour) in &nodes { span { i.line style={"--c:" (colour)} {} (inert(node)) } } }
+                    (PreEscaped(svg))
+                }
             }
         }
     }

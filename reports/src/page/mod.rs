@@ -9,6 +9,7 @@ mod checks;
 mod cluster;
 mod faults;
 mod figures;
+mod index;
 mod operations;
 mod run;
 mod timeline;
@@ -23,6 +24,8 @@ use crate::text::inert;
 use crate::{Facts, RunResult};
 use run::Run;
 
+pub use index::index;
+
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = concat!(
     "(() => {",
@@ -36,20 +39,11 @@ const SCRIPT: &str = concat!(
 pub fn report(history: &History, verdicts: &[Verdict], result: &RunResult, facts: &Facts) -> String {
     let run = Run::new(history, verdicts, result, facts);
     let tone = run.tone();
+    let title = format!("{}: {}", run.word(), inert(&result.name));
     let page = html! {
         (DOCTYPE)
         html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                meta http-equiv="Content-Security-Policy"
-                    content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
-                title { (run.word()) ": " (inert(&result.name)) " · squall" }
-                // Without an icon of its own a browser asks the page's host for one.
-                link rel="icon" href="data:,";
-                style { (PreEscaped(STYLE)) (PreEscaped(dark_plots())) }
-            }
+            (head(&title))
             body class=(tone) {
                 a.skip href="#main" { "Skip to the report" }
                 (top::header(&run))
@@ -79,6 +73,22 @@ pub fn report(history: &History, verdicts: &[Verdict], result: &RunResult, facts
         }
     };
     page.into_string()
+}
+
+/// The head of a page. Its policy forbids every request; without an icon of its own a browser would make one.
+fn head(title: &str) -> Markup {
+    html! {
+        head {
+            meta charset="utf-8";
+            meta name="viewport" content="width=device-width, initial-scale=1";
+            meta name="color-scheme" content="light dark";
+            meta http-equiv="Content-Security-Policy"
+                content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
+            title { (title) " · squall" }
+            link rel="icon" href="data:,";
+            style { (PreEscaped(STYLE)) (PreEscaped(dark_plots())) }
+        }
+    }
 }
 
 /// In the dark every colour of the plots' attributes is replaced by its twin.

@@ -8,10 +8,10 @@ use squall_history::{History, Outcome};
 
 use super::canvas::{Axis, Bands, Canvas, Line};
 use super::palette::{FAIL, INFO, OK, QUANTILES};
-use crate::text::duration;
+use crate::text::round_seconds;
 
 fn axis() -> Axis<'static> {
-    Axis { label: &|v| duration((v * 1e9).round() as u64) }
+    Axis { label: &round_seconds }
 }
 
 /// The decades that hold all latencies, in seconds.

@@ -6,11 +6,13 @@
 //! viewer: no font is measured or embedded.
 
 mod canvas;
+mod clock;
 mod latency;
 mod palette;
 mod rate;
 
 pub use canvas::{Bands, LEFT, Scale, WIDTH, escape};
+pub use clock::offsets;
 pub use latency::{quantiles, raw};
 pub use palette::{DARK, FAIL, INFO, OK, QUANTILES, kind_colour};
 pub use rate::rate;

@@ -11,7 +11,7 @@ use squall_reports::{Facts, report, run_result};
 use crate::{demo, hostile};
 
 /// The browser, or nothing with the reason printed; `SQUALL_REQUIRE=all` makes its absence a failure.
-fn browser() -> Option<PathBuf> {
+pub fn browser() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let names = ["chromium", "chromium-browser", "google-chrome"];
     let found = std::env::split_paths(&path)
@@ -25,7 +25,7 @@ fn browser() -> Option<PathBuf> {
 }
 
 /// Opens a page and gives its document once the script ran, and what the console said.
-fn open(browser: &Path, page: &str, hash: &str) -> (String, String) {
+pub fn open(browser: &Path, page: &str, hash: &str) -> (String, String) {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("a page.html");
     std::fs::write(&file, page).unwrap();
@@ -62,7 +62,7 @@ fn read(mut from: impl Read + Send + 'static) -> std::thread::JoinHandle<String>
     })
 }
 
-fn quiet(log: &str) {
+pub fn quiet(log: &str) {
     let said: Vec<&str> = log.lines().filter(|l| l.contains("CONSOLE")).collect();
     assert!(said.is_empty(), "the console says: {said:#?}");
 }

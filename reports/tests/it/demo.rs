@@ -301,6 +301,12 @@ fn surroundings(seed: u64, size: Size, storms: &[Storm], mut processes: Vec<Proc
         "served again",
         json!({"recovered": true, "seconds": 0.84}),
     ));
+    for s in storms.iter().filter(|s| s.kind == "clock") {
+        for (time, offset) in [(s.from, 41.302), (s.from + 2 * S, -0.004), (s.to, 0.0)] {
+            let node = Some(name(&s.nodes[0]));
+            history.notes.push(note(time, "clock", node, "", json!({ "offset_seconds": offset })));
+        }
+    }
     let faults: Vec<&str> = if storms.is_empty() { vec![] } else { vec!["partition", "clock", "pause"] };
     history.run = Some(Box::new(RunHeader {
         schema_version: SCHEMA_VERSION,

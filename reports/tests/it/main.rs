@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod browser;
+mod campaign;
 mod demo;
 mod hostile;
 mod page;

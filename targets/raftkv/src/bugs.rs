@@ -10,13 +10,20 @@ use std::str::FromStr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bug {
     StaleRead,
+    LeaseClock,
+    CausalTokenIgnored,
     FollowerReadsAsLinearizable,
     VoteTwice,
     TermNotPersisted,
     NoFsync,
+    CountUnsynced,
     AckBeforeCommit,
     CommitOldTerm,
     LogNotTruncated,
+    TruncateTooMuch,
+    DuplicateApply,
+    ApplyOutOfOrder,
+    CasCheckOutsideLog,
     WalTailAccepted,
 }
 
@@ -25,7 +32,13 @@ pub const BUGS: &[(Bug, &str, &str)] = &[
     (
         Bug::StaleRead,
         "stale-read",
-        "a leader answers linearizable reads from its own state without confirming that it still leads",
+        "a leader answers linearizable reads without confirming that it still leads",
+    ),
+    (Bug::LeaseClock, "lease-clock", "timers and leases run on the wall clock: set back, a lease never ends"),
+    (
+        Bug::CausalTokenIgnored,
+        "causal-token-ignored",
+        "session reads do not wait for what their token stands for",
     ),
     (
         Bug::FollowerReadsAsLinearizable,
@@ -40,14 +53,19 @@ pub const BUGS: &[(Bug, &str, &str)] = &[
     (Bug::TermNotPersisted, "term-not-persisted", "a term learned from others is not written to disk"),
     (Bug::NoFsync, "no-fsync", "the log is written but never flushed to the disk"),
     (
+        Bug::CountUnsynced,
+        "count-unsynced",
+        "a leader counts its own copy of an entry before that copy is on disk",
+    ),
+    (
         Bug::AckBeforeCommit,
         "ack-before-commit",
-        "a leader counts its own copy of an entry before that copy is on disk",
+        "a leader acknowledges a write when it has appended it, not when it is committed",
     ),
     (
         Bug::CommitOldTerm,
         "commit-old-term",
-        "a leader commits entries of earlier terms by counting copies (Figure 8 of the paper)",
+        "a leader commits entries of earlier terms by counting copies (Figure 8)",
     ),
     (
         Bug::LogNotTruncated,
@@ -55,9 +73,25 @@ pub const BUGS: &[(Bug, &str, &str)] = &[
         "a follower keeps its own entries where they conflict with the leader's",
     ),
     (
+        Bug::TruncateTooMuch,
+        "truncate-too-much",
+        "the repair of the log's tail at start drops a whole record as well",
+    ),
+    (Bug::DuplicateApply, "duplicate-apply", "a new leader applies the last entry again"),
+    (
+        Bug::ApplyOutOfOrder,
+        "apply-out-of-order",
+        "entries that are committed together are applied last first",
+    ),
+    (
+        Bug::CasCheckOutsideLog,
+        "cas-check-outside-log",
+        "a compare is made on local state when the request arrives, not when it is applied",
+    ),
+    (
         Bug::WalTailAccepted,
         "wal-tail-accepted",
-        "a torn record at the end of the log is read as far as it can be, its checksum ignored",
+        "a torn or damaged record at the end of the log is read as far as it can be",
     ),
 ];
 

@@ -1,15 +1,20 @@
-//! Benchmarks: one JSON object a row.
+//! Measurements: one JSON object a row.
 
 mod engine;
 
+use std::future::Future;
+
+use anyhow::Context as _;
 use serde::Serialize;
 
-use crate::Exit;
 use crate::args::BenchArgs;
+use crate::output::print_json;
+use crate::suggest::hint;
+use crate::{Exit, Refused};
 
 /// One figure.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Row {
+pub struct Row {
     /// What was measured.
     pub name: String,
     /// The figure.
@@ -27,11 +32,37 @@ pub(crate) struct Row {
     pub note: Option<String>,
 }
 
-pub(crate) async fn engine_rows() -> Result<Vec<Row>, squall_engine::Error> {
-    engine::rows().await
+const NAMES: [&str; 1] = ["engine"];
+
+/// Measures what was named, or everything.
+pub fn bench(args: &BenchArgs) -> anyhow::Result<Exit> {
+    if let Some(unknown) = args.names.iter().find(|n| !NAMES.contains(&n.as_str())) {
+        let known = NAMES.join(", ");
+        return Err(Refused::new(format!(
+            "nothing to measure is called `{unknown}`; {} known: {known}",
+            hint(unknown, NAMES)
+        ))
+        .into());
+    }
+    for name in NAMES {
+        if !args.names.is_empty() && !args.names.iter().any(|n| n == name) {
+            continue;
+        }
+        let rows = match name {
+            "engine" => in_runtime(engine::rows())??,
+            _ => Vec::new(),
+        };
+        for row in rows {
+            print_json(&row)?;
+        }
+    }
+    Ok(Exit::Valid)
 }
 
-/// Measures what was named.
-pub fn bench(_args: &BenchArgs) -> anyhow::Result<Exit> {
-    anyhow::bail!("`bench` is not available in this build")
+fn in_runtime<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the runtime cannot be started")?;
+    Ok(runtime.block_on(work))
 }

@@ -105,6 +105,9 @@ impl RunPlan {
             "warm_up_seconds": self.warm_up.as_secs_f64(),
             "time_limit_seconds": self.time_limit.as_secs_f64(),
             "recovery_limit_seconds": self.recovery_limit.as_secs_f64(),
+            "expected": crate::run::expected(&self.expect),
+            "liveness": self.liveness,
+            "reproduce": crate::run::command(self),
         })
     }
 }

@@ -13,6 +13,8 @@ use squall_engine::Error;
 use squall_engine::protocol::Workload;
 use squall_history::History;
 
+use super::one::Wanted;
+
 /// What judging came to.
 #[derive(Debug)]
 pub(crate) struct Judged {
@@ -22,18 +24,18 @@ pub(crate) struct Judged {
     pub broken: Option<String>,
 }
 
-/// Judges by this consistency. `faults` are the kinds that the run was meant to have.
+/// Judges by this consistency.
 pub(crate) fn judge(
     history: &History,
     workload: &dyn Workload,
     consistency: &str,
-    faults: &[String],
+    wanted: &Wanted,
     limit: Duration,
 ) -> Result<Judged, Error> {
     let mut checks = workload.checks(consistency)?;
     let floors = workload.floors().into_iter().map(|(f, n)| (f.to_owned(), n)).collect();
     let of_every_run: [Box<dyn Check>; 9] = [
-        Box::new(Vacuity { floors, faults: faults.to_vec() }),
+        Box::new(Vacuity { floors, faults: wanted.faults.clone() }),
         Box::new(Recovery),
         Box::new(Exits),
         Box::new(LogScan),
@@ -44,10 +46,11 @@ pub(crate) fn judge(
         Box::new(Failover),
     ];
     checks.extend(of_every_run);
+    let all = checks.iter().map(|c| &**c).chain(wanted.checks.iter().map(|c| &**c));
     let budget = Budget::default();
     let _timer = Timer::start(budget.clone(), limit);
     let mut judged = Judged { verdicts: Vec::new(), broken: None };
-    for check in &checks {
+    for check in all {
         match catch_unwind(AssertUnwindSafe(|| check.check(history, &budget))) {
             Ok(verdict) => judged.verdicts.push(verdict),
             Err(_) => {

@@ -1,20 +1,18 @@
-//! Running: one run after another, judged and stored as they end.
+//! Running campaigns and judging stored runs.
+//!
+//! Each run is judged and stored as soon as it ends; what a campaign comes to is a fold of its runs' results.
 
+mod analyze;
+mod campaign;
 mod judge;
-pub mod live;
-pub mod one;
+mod live;
+mod one;
+mod reproduce;
 mod signals;
 mod store;
 
-use crate::args::{AnalyzeArgs, RunArgs};
-use crate::{Exit, Registry};
+pub use analyze::analyze;
+pub use campaign::run;
 
-/// Runs a campaign.
-pub fn run(_registry: &Registry, _args: &RunArgs) -> anyhow::Result<Exit> {
-    anyhow::bail!("`run` is not available in this build")
-}
-
-/// Judges a stored run again.
-pub fn analyze(_registry: &Registry, _args: &AnalyzeArgs) -> anyhow::Result<Exit> {
-    anyhow::bail!("`analyze` is not available in this build")
-}
+pub(crate) use campaign::expected;
+pub(crate) use reproduce::command;

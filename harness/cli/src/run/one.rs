@@ -1,11 +1,12 @@
 //! One run from its specification to its stored results.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use squall_checkers::Check;
 use squall_cluster::Provider;
 use squall_engine::protocol::Workload;
-use squall_engine::recorder::Watcher;
 use squall_engine::run::LOG_FILE;
 use squall_engine::{Error, Progress, RunSpec, Stop};
 use squall_history::runlog::read_log_file;
@@ -18,16 +19,20 @@ use super::store;
 const JUDGE_LIMIT: Duration = Duration::from_secs(300);
 
 /// What is asked of a run beside its specification.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone)]
 pub(crate) struct Wanted {
     /// Kinds of fault that it is meant to have.
     pub faults: Vec<String>,
+    /// Checks beside those of the workload.
+    pub checks: Vec<Arc<dyn Check>>,
     /// What it is expected to show.
     pub expected: Expected,
     /// Whether a cluster that does not recover only gives a warning.
     pub liveness_is_warning: bool,
     /// The command that does the same again.
     pub reproduce: Option<String>,
+    /// The resolved run as YAML, kept beside its results.
+    pub plan: String,
 }
 
 /// Runs, judges, stores. An error means that nothing could be judged at all: a run that broke half-way is
@@ -38,11 +43,12 @@ pub(crate) async fn run(
     provider: &dyn Provider,
     stop: Stop,
     progress: Progress,
-    watcher: Option<Watcher>,
 ) -> Result<RunResult, Error> {
     let dir = spec.dir.clone();
     let workload = spec.workload.clone();
-    let ended = squall_engine::run(spec, provider, stop, progress, watcher).await;
+    std::fs::create_dir(&dir).map_err(|e| Error::io(format!("{} cannot be created", dir.display()), e))?;
+    store::write(&dir.join("run.yaml"), wanted.plan.as_bytes())?;
+    let ended = squall_engine::run(spec, provider, stop, progress, None).await;
     let error = match ended {
         Ok(_) => None,
         // Nothing was started: there is no run to speak of.
@@ -51,7 +57,7 @@ pub(crate) async fn run(
         Err(e) => Some(e.to_string()),
     };
     let wanted = wanted.clone();
-    let judged = tokio::task::spawn_blocking(move || conclude(&dir, &*workload, &wanted, error)).await;
+    let judged = tokio::task::spawn_blocking(move || conclude(&dir, &*workload, &wanted, None, error)).await;
     judged.map_err(|e| Error::Broken(format!("judging ended: {e}")))?
 }
 
@@ -60,13 +66,14 @@ pub(crate) fn conclude(
     dir: &Path,
     workload: &dyn Workload,
     wanted: &Wanted,
+    consistency: Option<&str>,
     error: Option<String>,
 ) -> Result<RunResult, Error> {
     let log = dir.join(LOG_FILE);
     let (history, skipped) =
         read_log_file(&log).map_err(|e| Error::Config(format!("{}: {e}", log.display())))?;
-    let consistency = history.run.as_ref().map_or("linearizable", |r| &r.consistency);
-    let judged = judge(&history, workload, consistency, &wanted.faults, JUDGE_LIMIT)?;
+    let stored = history.run.as_ref().map_or("linearizable", |r| &r.consistency);
+    let judged = judge(&history, workload, consistency.unwrap_or(stored), wanted, JUDGE_LIMIT)?;
     let report = dir.join("report.html");
     let facts = Facts {
         expected: wanted.expected.clone(),

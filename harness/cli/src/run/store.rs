@@ -34,13 +34,6 @@ impl Store {
         }
         Err(Error::Broken(format!("{} has no room for another run at {time}", parent.display())))
     }
-
-    /// Makes the folder of one run, which must not exist.
-    pub(crate) fn run(&self, name: &str) -> Result<PathBuf, Error> {
-        let dir = self.dir.join(name);
-        fs::create_dir(&dir).map_err(|e| Error::io(format!("{} cannot be created", dir.display()), e))?;
-        Ok(dir)
-    }
 }
 
 /// `latest` is a link; where there cannot be one, the store does without.
@@ -82,8 +75,6 @@ mod tests {
         let b = Store::create(root.path(), "nightly", "20260101T000000Z").unwrap();
         assert_ne!(a.dir, b.dir);
         assert_eq!(fs::canonicalize(root.path().join("latest")).unwrap(), fs::canonicalize(&b.dir).unwrap());
-        a.run("r1").unwrap();
-        assert!(a.run("r1").is_err(), "nothing is overwritten");
     }
 
     #[test]

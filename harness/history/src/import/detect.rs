@@ -8,6 +8,7 @@ use super::sink::Sink;
 use super::window::{Window, excerpt};
 use super::{ImportError, Imported, Options, edn, jepsen_log, jsonl, lines, spans, transactions};
 use crate::json::Json;
+use crate::pool::Pool;
 use crate::{History, Skipped, object, runlog};
 
 /// The formats that are read: `docs/format.md` describes each.
@@ -158,7 +159,7 @@ fn braces(start: &[u8]) -> Option<Format> {
 /// Which kind of JSON, by its first object.
 fn json(start: &[u8]) -> Option<Format> {
     let open = start.iter().position(|&b| b == b'{')?;
-    let first = match object::read(&mut Json::new(start, open)) {
+    let first = match object::read(&mut Json::new(start, open, &mut Pool::default()), |_| None) {
         Ok(first) => first,
         // It may be long, or wrong: what reads it says so.
         Err(_) => return Some(Format::JsonEvents),

@@ -5,9 +5,10 @@
 //! versions, in place of it. There are no times.
 
 use super::ImportError;
-use super::edn::{Forms, Scratch};
+use super::edn::Forms;
 use super::sink::{Found, Key, Sink, error_meta};
 use super::window::Window;
+use crate::pool::Pool;
 use crate::scan::{Cursor, Stop, text};
 use crate::{EventKind, History, Value};
 
@@ -19,14 +20,14 @@ pub(super) fn is_log(start: &[u8]) -> bool {
 }
 
 pub(super) fn read(window: &mut Window<'_>, mut sink: Sink) -> Result<(History, Vec<String>), ImportError> {
-    let (mut scratch, mut others) = (Scratch::default(), 0u64);
+    let (mut pool, mut others) = (Pool::default(), 0u64);
     while let Some(end) = window.line_end()? {
         let line = &window.bytes[window.at..end];
         if let Some(offset) = operation(line) {
             let from = window.at + offset;
             // With the line feed, so that the last form is seen to end.
             let bytes = &window.bytes[..=end];
-            let found = event(bytes, from, &mut scratch, &mut sink).map_err(|stop| match stop {
+            let found = event(bytes, from, &mut pool, &mut sink).map_err(|stop| match stop {
                 Stop::More => {
                     window.error(Stop::Bad { at: end, expected: "`PROCESS :type :f VALUE`".into() })
                 }
@@ -60,7 +61,7 @@ fn operation(line: &[u8]) -> Option<usize> {
     (is_actor && is_kind).then(|| line.len() - trimmed.len())
 }
 
-fn event(bytes: &[u8], at: usize, scratch: &mut Scratch, sink: &mut Sink) -> Result<Option<Found>, Stop> {
+fn event(bytes: &[u8], at: usize, pool: &mut Pool, sink: &mut Sink) -> Result<Option<Found>, Stop> {
     let (who, from) = token(bytes, at)?;
     let (kind_name, from) = token(bytes, from)?;
     let (f, from) = token(bytes, from)?;
@@ -72,7 +73,7 @@ fn event(bytes: &[u8], at: usize, scratch: &mut Scratch, sink: &mut Sink) -> Res
         _ => return Stop::bad(at, ":invoke, :ok, :fail or :info after the process"),
     };
     let Some(f) = f.strip_prefix(':') else { return Stop::bad(at, "a keyword as function") };
-    let mut forms = Forms::new(bytes, from, scratch);
+    let mut forms = Forms::new(bytes, from, pool);
     let value = forms.value(None)?;
     // Another form on the line is the error.
     let error = match forms.peek() {
@@ -82,7 +83,7 @@ fn event(bytes: &[u8], at: usize, scratch: &mut Scratch, sink: &mut Sink) -> Res
     let replaces_value =
         |v: &Value| matches!(kind, EventKind::Fail | EventKind::Info) && v.as_str().is_some();
     let error = error.or_else(|| Some(value.clone()).filter(replaces_value));
-    sink.inexact += std::mem::take(&mut scratch.inexact);
+    sink.inexact += std::mem::take(&mut pool.inexact);
     if let Some(name) = who.strip_prefix(':') {
         sink.note(name, None, f, &value);
         return Ok(None);

@@ -5,6 +5,7 @@ use super::sink::{Found, Key, Sink, error_meta};
 use super::window::Window;
 use crate::json::Json;
 use crate::object::{self, Actor, Object};
+use crate::pool::Pool;
 use crate::scan::Stop;
 use crate::{EventKind, History, Value};
 
@@ -12,10 +13,10 @@ use crate::{EventKind, History, Value};
 pub(super) const LOG_ONLY: [&str; 6] = ["run", "mark", "process", "phase", "fault", "note"];
 
 pub(super) fn read(window: &mut Window<'_>, mut sink: Sink) -> Result<(History, Vec<String>), ImportError> {
-    let mut list = false;
+    let (mut list, mut pool) = (false, Pool::default());
     loop {
-        let mut json = Json::new(&window.bytes, window.at);
-        let object = match next(&mut json, &mut list) {
+        let mut json = Json::new(&window.bytes, window.at, &mut pool);
+        let object = match next(&mut json, &mut list, |process| sink.builder.open_input(process)) {
             Ok(object) => object,
             Err(Stop::More) if !window.ended => {
                 window.fill()?;
@@ -30,7 +31,7 @@ pub(super) fn read(window: &mut Window<'_>, mut sink: Sink) -> Result<(History, 
             window.at = json.cursor.at;
             continue;
         };
-        let (at, inexact) = (json.cursor.at, json.inexact);
+        let (at, inexact) = (json.cursor.at, json.pool.inexact);
         sink.inexact += inexact;
         if let Some(found) = event(object, &mut sink).map_err(|stop| window.error(stop))? {
             sink.push(found, window)?;
@@ -41,12 +42,16 @@ pub(super) fn read(window: &mut Window<'_>, mut sink: Sink) -> Result<(History, 
 }
 
 /// The next object; `None` for what stands between objects: the brackets and commas of a list.
-pub(super) fn next<'a>(json: &mut Json<'a>, list: &mut bool) -> Result<Option<Object<'a>>, Stop> {
+pub(super) fn next<'a, 'v>(
+    json: &mut Json<'a, '_>,
+    list: &mut bool,
+    like: impl Fn(u32) -> Option<&'v Value>,
+) -> Result<Option<Object<'a>>, Stop> {
     match json.peek()? {
         b'[' if !*list => *list = true,
         b',' if *list => {}
         b']' if *list => *list = false,
-        _ => return object::read(json).map(Some),
+        _ => return object::read(json, like).map(Some),
     }
     json.cursor.at += 1;
     Ok(None)

@@ -5,15 +5,17 @@
 use super::ImportError;
 use super::window::Window;
 use crate::json::Json;
+use crate::pool::Pool;
 use crate::runlog::{Assembler, Names, ReadError, entry};
 use crate::scan::Stop;
 use crate::{History, Skipped, object};
 
 pub(super) fn read(window: &mut Window<'_>) -> Result<(History, Skipped), ImportError> {
+    let mut pool = Pool::default();
     let (mut assembler, mut names, mut skipped) = (Assembler::new(), Names::default(), Skipped::default());
     loop {
-        let mut json = Json::new(&window.bytes, window.at);
-        let object = match json.peek().and_then(|_| object::read(&mut json)) {
+        let mut json = Json::new(&window.bytes, window.at, &mut pool);
+        let object = match json.peek().and_then(|_| object::read(&mut json, |_| None)) {
             Ok(object) => object,
             Err(Stop::More) if !window.ended => {
                 window.fill()?;

@@ -10,6 +10,7 @@ use super::window::Window;
 use super::{ImportError, Options, jsonl};
 use crate::json::Json;
 use crate::object::{Actor, Object};
+use crate::pool::Pool;
 use crate::scan::Stop;
 use crate::{BadEvent, History, Outcome, RawOperation, Value};
 
@@ -33,10 +34,10 @@ pub(super) fn read(
     window: &mut Window<'_>,
     options: &Options,
 ) -> Result<(History, Vec<String>), ImportError> {
-    let (mut spans, mut list, mut inexact) = (Spans::default(), false, 0);
+    let (mut spans, mut pool, mut list, mut inexact) = (Spans::default(), Pool::default(), false, 0);
     loop {
-        let mut json = Json::new(&window.bytes, window.at);
-        let object = match jsonl::next(&mut json, &mut list) {
+        let mut json = Json::new(&window.bytes, window.at, &mut pool);
+        let object = match jsonl::next(&mut json, &mut list, |_| None) {
             Ok(object) => object,
             Err(Stop::More) if !window.ended => {
                 window.fill()?;
@@ -46,7 +47,7 @@ pub(super) fn read(
             Err(stop) => return Err(window.error(stop)),
         };
         let at = json.cursor.at;
-        inexact += json.inexact;
+        inexact += json.pool.inexact;
         if let Some(object) = object {
             let from = object.from;
             spans.add(object).map_err(|stop| window.error(stop))?;

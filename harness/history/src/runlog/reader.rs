@@ -10,6 +10,7 @@ use super::assemble::{self, Assembler, Names};
 use super::frame::{self, MAGIC, MAX_FRAME};
 use crate::json::Json;
 use crate::object;
+use crate::pool::Pool;
 use crate::scan::Stop;
 use crate::{BadEvent, Entry, History, Skipped};
 
@@ -68,6 +69,7 @@ pub struct LogReader<R: Read> {
     // Where the frame that was given last begins.
     begins: u64,
     names: Names,
+    pool: Pool,
     unpacked: u64,
     skipped: Skipped,
 }
@@ -85,6 +87,7 @@ impl<R: Read> LogReader<R> {
             offset: 0,
             begins: 0,
             names: Names::default(),
+            pool: Pool::default(),
             unpacked: 0,
             skipped: Skipped::default(),
         }
@@ -223,7 +226,7 @@ impl<R: Read> LogReader<R> {
 
     fn parse(&mut self, lines: &[u8]) -> Result<Frame, String> {
         let mut entries = Vec::new();
-        let mut json = Json::new(lines, 0);
+        let mut json = Json::new(lines, 0, &mut self.pool);
         let mut line = 0u64;
         while json.cursor.at < lines.len() {
             line += 1;
@@ -231,7 +234,7 @@ impl<R: Read> LogReader<R> {
                 Stop::More => format!("its line {line} is cut short"),
                 Stop::Bad { expected, .. } => format!("its line {line}: expected {expected}"),
             };
-            let object = object::read(&mut json).map_err(wrong)?;
+            let object = object::read(&mut json, |_| None).map_err(wrong)?;
             if lines.get(json.cursor.at) != Some(&b'\n') {
                 return Err(format!("its line {line}: expected the line to end after its object"));
             }

@@ -3,6 +3,7 @@
 const timeline = (() => {
   const canvas = $("timeline"), tip = $("tip"), context = canvas.getContext("2d");
   const LEFT = 64, RIGHT = 12, TOP = 20, BOTTOM = 22, LANES = 240;
+  const STRUCK = 4;
   const end = (i) => took[i] < 0 ? data.end : start[i] + took[i];
 
   // Lanes, those of a node together.
@@ -21,7 +22,7 @@ const timeline = (() => {
     lane.longest = Math.max(lane.longest, end(i) - start[i]);
   }
   lanes.sort((a, b) => a.node - b.node || a.id - b.id);
-  const lane_height = Math.max(4, Math.min(18, Math.floor(420 / Math.max(1, lanes.length))));
+  const lane_height = Math.max(6, Math.min(20, Math.floor(420 / Math.max(1, lanes.length))));
   const height = TOP + lanes.length * lane_height + BOTTOM;
   canvas.style.height = height + "px";
   if (beyond) $("timeline-note").textContent = group(beyond) + " operations of further processes are not drawn here.";
@@ -68,9 +69,11 @@ const timeline = (() => {
       if (b <= a) continue;
       context.fillStyle = colours.faults[kind];
       lanes.forEach((lane, row) => {
-        const struck = nodes.length === 0 || nodes.includes(lane.node);
-        context.globalAlpha = struck ? 0.26 : 0.07;
-        context.fillRect(a, TOP + row * lane_height, b - a, lane_height);
+        const struck = nodes.length === 0 || nodes.includes(lane.node), y = TOP + row * lane_height;
+        context.globalAlpha = struck ? 0.22 : 0.07;
+        context.fillRect(a, y, b - a, lane_height);
+        // Operations cover the band, so a lane that is struck also keeps a line below them.
+        if (struck) { context.globalAlpha = 1; context.fillRect(a, y + lane_height - STRUCK, b - a, STRUCK - 1); }
       });
     }
     context.globalAlpha = 1;
@@ -113,7 +116,7 @@ const timeline = (() => {
     });
   }
   function draw_lane(lane, row) {
-    const y = TOP + row * lane_height + 1, h = lane_height - 2, paths = [null, null, null], late = [];
+    const y = TOP + row * lane_height + 1, h = Math.max(2, lane_height - STRUCK - 1), paths = [null, null, null], late = [];
     const one = (outcome, a, b) => { (paths[outcome] ??= new Path2D()).rect(a, y, Math.max(1, b - a), h); };
     let from = 0, to = -1;
     for (let k = first(lane, view.from - lane.longest); k < lane.ops.length; k++) {

@@ -13,12 +13,15 @@ pub enum Command {
         key: String,
         value: String,
     },
-    /// Sets `key` to `value` if it holds `expected`; `None` stands for absence.
+    /// Sets `key` to `value` if it holds `expected`; `None` stands for absence. `decided`: the compare was
+    /// made before the command entered the log (one of the museum's bugs).
     Cas {
         key: String,
         expected: Option<String>,
         value: String,
+        decided: bool,
     },
+
     Delete {
         key: String,
     },

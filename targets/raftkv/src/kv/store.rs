@@ -51,7 +51,11 @@ impl Store {
                 self.keys.insert(key, Versioned { value, version: index });
                 Answer::Written { version: index }
             }
-            Command::Cas { key, expected, value } => self.cas(index, key, expected, value),
+            Command::Cas { key, value, decided: true, .. } => {
+                self.keys.insert(key, Versioned { value, version: index });
+                Answer::Swapped { version: index }
+            }
+            Command::Cas { key, expected, value, .. } => self.cas(index, key, expected, value),
             Command::Delete { key } => {
                 let existed = self.keys.remove(&key).is_some();
                 Answer::Deleted { existed, version: index }
@@ -75,7 +79,12 @@ mod tests {
     use super::*;
 
     fn cas(expected: Option<&str>, value: &str) -> Command {
-        Command::Cas { key: "k".into(), expected: expected.map(Into::into), value: value.into() }
+        Command::Cas {
+            key: "k".into(),
+            expected: expected.map(Into::into),
+            value: value.into(),
+            decided: false,
+        }
     }
 
     #[test]

@@ -22,6 +22,9 @@ pub struct CoreConfig {
     /// Elections start after a random time in `[election_timeout, 2 * election_timeout)` of silence.
     pub election_timeout: Micros,
     pub heartbeat: Micros,
+    /// How much faster or slower than another node's a monotonic clock may run, in parts per thousand: what
+    /// leases allow for.
+    pub max_drift_per_mille: u64,
     /// Entries in one message, in bytes; one entry may exceed it.
     pub max_append_bytes: usize,
     /// Messages with entries in flight to one peer.
@@ -40,6 +43,7 @@ impl CoreConfig {
             id,
             election_timeout: 300_000,
             heartbeat: 60_000,
+            max_drift_per_mille: 50,
             max_append_bytes: 512 * 1024,
             max_in_flight: 64,
             max_uncommitted: 20_000,
@@ -72,8 +76,10 @@ pub struct Core {
     pub(super) now: Micros,
     pub(super) election_deadline: Micros,
     pub(super) heartbeat_deadline: Micros,
-    /// When a leader (or a candidate's pre-vote) was last heard from, for the stickiness of followers.
+    /// When a leader was last heard from.
     pub(super) leader_heard: Option<Micros>,
+    /// No vote before: a former life may have heard a leader that still holds a lease.
+    pub(super) quiet_until: Micros,
     /// Who answered this node's current campaign, and how.
     pub(super) votes: BTreeMap<NodeId, bool>,
     /// As leader: every other member.
@@ -105,6 +111,7 @@ impl Core {
             election_deadline: now,
             heartbeat_deadline: now,
             leader_heard: None,
+            quiet_until: now,
             votes: BTreeMap::new(),
             peers: BTreeMap::new(),
             noop: 0,
@@ -117,6 +124,8 @@ impl Core {
             // Nobody ever led: no one's office is disturbed by trying early.
             let wait = core.config.election_timeout;
             core.election_deadline = now + wait / 5 + core.next_random() % wait.max(1);
+        } else {
+            core.quiet_until = now + core.config.election_timeout;
         }
         core
     }
@@ -128,7 +137,7 @@ impl Core {
             Input::Tick => self.tick(),
             Input::Receive { from, message } => self.receive(from, message),
             Input::Propose { id, data } => self.propose(id, data),
-            Input::Read { id } => self.read(id),
+            Input::Read { id, lease } => self.read(id, lease),
             Input::Persisted { seq } => self.persisted(seq),
             Input::Link { peer, up } => self.link(peer, up),
         }

@@ -49,6 +49,7 @@ impl Core {
     /// Whether a leader was heard from so recently that nobody may be elected (thesis §6.2, §6.4.1).
     fn leader_is_alive(&self) -> bool {
         self.role == Role::Leader
+            || self.now < self.quiet_until
             || self.leader.is_some()
                 && self.leader_heard.is_some_and(|at| self.now < at + self.config.election_timeout)
     }

@@ -3,6 +3,10 @@
 //! A leader notes its commit index, confirms by a round of heartbeats that it still leads, and lets the read
 //! see everything up to that index. Requires an entry of its own term to be committed. Reads that arrive
 //! while a round is under way share the next one. A follower asks its leader for the index.
+//!
+//! Lease reads (thesis §6.4.1) skip the round: nobody can be elected within an election timeout after a
+//! majority heard the leader, counted from when the heartbeat was sent and shortened by the greatest drift
+//! between clocks that was declared.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -27,6 +31,10 @@ pub struct Reads {
     rounds: VecDeque<(u64, Index, Vec<Asker>)>,
     /// The latest heartbeat round of this term.
     round: u64,
+    /// When each round that may still extend the lease was sent.
+    sent: VecDeque<(u64, Micros)>,
+    /// When the latest round was sent that a majority answered.
+    lease_from: Option<Micros>,
     /// As follower: questions to the leader. Numbers never repeat between starts (they begin at random),
     /// because a late answer to a former life must not be taken for a new one.
     asked: BTreeMap<u64, Vec<u64>>,
@@ -43,15 +51,29 @@ impl Reads {
     /// Heartbeat rounds are counted anew in each term.
     pub(super) fn begin_term(&mut self) {
         self.round = 0;
+        self.sent.clear();
+        self.lease_from = None;
     }
 }
 
 impl Core {
-    pub(super) fn read(&mut self, id: u64) {
+    pub(super) fn read(&mut self, id: u64, lease: bool) {
         match self.leader {
+            Some(_) if lease && self.holds_lease() => {
+                self.reads.confirmed.entry(self.commit).or_default().push(id);
+            }
             None => self.out.reads.push((id, ReadOutcome::NoLeader)),
             Some(_) => self.reads.waiting.push(Asker::Local(id)),
         }
+    }
+
+    /// Whether nobody else can have been elected yet, and everything committed before is known to be.
+    fn holds_lease(&self) -> bool {
+        let drift = self.config.election_timeout * self.config.max_drift_per_mille / 1000;
+        let lasts = self.config.election_timeout - 2 * drift;
+        self.role == Role::Leader
+            && self.commit >= self.noop
+            && self.reads.lease_from.is_some_and(|from| self.now < from + lasts)
     }
 
     pub(super) fn on_read_index(&mut self, from: NodeId, batch: u64) {
@@ -93,6 +115,7 @@ impl Core {
     pub(super) fn begin_round(&mut self) {
         self.reads.round += 1;
         let round = self.reads.round;
+        self.reads.sent.push_back((round, self.now));
         if self.commit >= self.noop && !self.reads.waiting.is_empty() {
             let askers = std::mem::take(&mut self.reads.waiting);
             self.reads.rounds.push_back((round, self.commit, askers));
@@ -119,6 +142,12 @@ impl Core {
     /// Releases the reads of every round that a majority answered.
     fn confirm_rounds(&mut self) {
         let confirmed = self.quorum_of(self.reads.round, |peer| peer.acked_round);
+        while let Some(&(round, at)) = self.reads.sent.front()
+            && round <= confirmed
+        {
+            self.reads.lease_from = Some(at);
+            self.reads.sent.pop_front();
+        }
         while self.reads.rounds.front().is_some_and(|(round, ..)| *round <= confirmed) {
             let Some((_, index, askers)) = self.reads.rounds.pop_front() else { return };
             for asker in askers {

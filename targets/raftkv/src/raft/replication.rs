@@ -175,8 +175,7 @@ impl Core {
 
     /// Commits what a majority holds durably, if it is of this term (§5.4.2, Figure 8).
     pub(super) fn advance_commit(&mut self) {
-        let mine =
-            if self.has(Bug::AckBeforeCommit) { self.log.last_index() } else { self.durability.index() };
+        let mine = if self.has(Bug::CountUnsynced) { self.log.last_index() } else { self.durability.index() };
         let candidate = self.quorum_of(mine, |peer| peer.matched);
         let current = self.log.term_at(candidate) == Some(self.term);
         if candidate > self.commit && (current || self.has(Bug::CommitOldTerm)) {

@@ -239,10 +239,13 @@ pub enum Input {
         id: u64,
         data: Bytes,
     },
-    /// A linearizable read is wanted. `id` is the caller's, echoed in [`Output::reads`].
+    /// A linearizable read is wanted. `id` is the caller's, echoed in [`Output::reads`]. `lease`: a leader
+    /// whose lease holds may answer without asking anyone.
     Read {
         id: u64,
+        lease: bool,
     },
+
     /// Every write up to and including this sequence number is durable.
     Persisted {
         seq: u64,

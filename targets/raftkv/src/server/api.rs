@@ -26,7 +26,7 @@ pub fn parse(method: &str, path: &str, query: &str, body: &[u8]) -> Result<Ask, 
         (["kv", key, "cas"], "POST") => {
             let [expected, value] = fields(body, ["expected", "value"])?;
             let (key, value) = (decode_key(key)?, present(value, "value")?);
-            Ok(Ask::Change(Command::Cas { key, expected: optional(expected)?, value }))
+            Ok(Ask::Change(Command::Cas { key, expected: optional(expected)?, value, decided: false }))
         }
         (["status"] | ["kv", _] | ["kv", _, "cas"], _) => Err(ApiError::MethodNotAllowed),
         _ => Err(ApiError::NotFound),
@@ -38,16 +38,23 @@ fn bad(why: impl Into<String>) -> ApiError {
 }
 
 fn consistency(query: &str) -> Result<Consistency, ApiError> {
-    let mut consistency = Consistency::Linearizable;
+    let (mut name, mut token) = ("linearizable", None);
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        consistency = match pair.split_once('=') {
-            Some(("consistency", "linearizable")) => Consistency::Linearizable,
-            Some(("consistency", "local")) => Consistency::Local,
-            Some(("consistency", other)) => return Err(bad(format!("unknown consistency {other:?}"))),
+        match pair.split_once('=') {
+            Some(("consistency", value)) => name = value,
+            Some(("token", value)) => token = Some(value.parse().map_err(|_| bad("token is not a number"))?),
             _ => return Err(bad(format!("unknown parameter {pair:?}"))),
-        };
+        }
     }
-    Ok(consistency)
+    match (name, token) {
+        ("linearizable", None) => Ok(Consistency::Linearizable),
+        ("lease", None) => Ok(Consistency::Lease),
+        ("local", None) => Ok(Consistency::Local),
+        ("session", Some(token)) => Ok(Consistency::Session { token }),
+        ("session", None) => Err(bad("a session read needs token=N")),
+        ("linearizable" | "lease" | "local", Some(_)) => Err(bad("only session reads take a token")),
+        (other, _) => Err(bad(format!("unknown consistency {other:?}"))),
+    }
 }
 
 fn decode_key(text: &str) -> Result<String, ApiError> {
@@ -129,6 +136,9 @@ mod tests {
             ("GET", "/kv/%ff", "", ""),
             ("GET", "/kv/k", "consistency=eventual", ""),
             ("GET", "/kv/k", "consistancy=local", ""),
+            ("GET", "/kv/k", "consistency=session", ""),
+            ("GET", "/kv/k", "token=3", ""),
+            ("GET", "/kv/k", "consistency=session&token=x", ""),
         ] {
             assert!(
                 matches!(error(method, path, query, body), ApiError::BadRequest(_)),

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
@@ -47,6 +47,12 @@ pub enum Ask {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Consistency {
     Linearizable,
+    /// As linearizable, but a leader answers by itself while its lease holds.
+    Lease,
+    /// At least everything up to this log index, which an earlier answer named.
+    Session {
+        token: Index,
+    },
     /// Whatever this node has applied.
     Local,
 }
@@ -91,6 +97,8 @@ pub struct Node {
     /// Proposals made for other nodes and not yet answered by the core.
     proposing_for: HashMap<u64, (NodeId, u64)>,
     reads: HashMap<u64, (String, Responder)>,
+    /// Session reads by the index that they wait for.
+    session_reads: BTreeMap<Index, Vec<(String, Responder)>>,
     swept: Instant,
 }
 
@@ -122,6 +130,7 @@ impl Node {
             proposed: BTreeMap::new(),
             proposing_for: HashMap::new(),
             reads: HashMap::new(),
+            session_reads: BTreeMap::new(),
             swept: origin,
         }
     }
@@ -153,6 +162,10 @@ impl Node {
     }
 
     fn now(&self) -> Micros {
+        if self.has(Bug::LeaseClock) {
+            let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            return wall.as_micros() as Micros;
+        }
         self.origin.elapsed().as_micros() as Micros
     }
 
@@ -179,15 +192,22 @@ impl Node {
     }
 
     /// Proposes a change, or passes it to the leader. It is answered when it is applied here.
-    fn change(&mut self, command: Command, reply: Responder) {
+    fn change(&mut self, mut command: Command, reply: Responder) {
+        if self.has(Bug::CasCheckOutsideLog)
+            && let Command::Cas { key, expected, decided, .. } = &mut command
+        {
+            *decided = self.store.get(key).map(|v| &v.value) == expected.as_ref();
+        }
         let Some(leader) = self.core.leader() else {
             let _ = reply.send(Err(ApiError::NoLeader));
             return;
         };
         let id = self.fresh_id();
+        let is_write = matches!(command, Command::Write { .. });
         let request = Request { origin: self.config.id, id, command };
         let data = Bytes::from(postcard::to_stdvec(&request).expect("a request is plain data"));
         let forwarded_to = (leader != self.config.id).then_some(leader);
+        let early = self.has(Bug::AckBeforeCommit) && forwarded_to.is_none() && is_write;
         if forwarded_to.is_some() {
             if !self.peers.send(leader, Frame::Forward { id, data }) {
                 let _ = reply.send(Err(ApiError::NoLeader));
@@ -196,10 +216,23 @@ impl Node {
         } else {
             self.core.step(self.now(), Input::Propose { id, data });
         }
+        if early {
+            let version = self.core.log().last_index();
+            let _ = reply.send(Ok(Reply::Changed(Answer::Written { version })));
+            return;
+        }
         self.pending.insert(id, Pending { reply, forwarded_to });
     }
 
     fn read(&mut self, key: String, consistency: Consistency, reply: Responder) {
+        if let Consistency::Session { token } = consistency {
+            if token <= self.store.applied() || self.has(Bug::CausalTokenIgnored) {
+                self.answer_read(&key, reply);
+            } else {
+                self.session_reads.entry(token).or_default().push((key, reply));
+            }
+            return;
+        }
         let unconfirmed = consistency == Consistency::Local
             || self.config.unsafe_reads
             || self.has(Bug::FollowerReadsAsLinearizable)
@@ -210,7 +243,8 @@ impl Node {
         }
         let id = self.fresh_id();
         self.reads.insert(id, (key, reply));
-        self.core.step(self.now(), Input::Read { id });
+        let lease = consistency == Consistency::Lease;
+        self.core.step(self.now(), Input::Read { id, lease });
     }
 
     fn peer(&mut self, from: NodeId, frame: Frame) {
@@ -226,9 +260,15 @@ impl Node {
         }
     }
 
-    fn carry_out(&mut self, output: Output) {
+    fn carry_out(&mut self, mut output: Output) {
         for change in output.role_changes {
             self.report(change);
+            if self.has(Bug::DuplicateApply) && change.role == Role::Leader {
+                output.committed.extend(self.core.log().get(self.store.applied()).cloned());
+            }
+        }
+        if self.has(Bug::ApplyOutOfOrder) {
+            output.committed.reverse();
         }
         if let Some(write) = output.write {
             // The disk thread is gone only after it reported why.
@@ -243,6 +283,7 @@ impl Node {
         for entry in output.committed {
             self.apply(entry);
         }
+        self.release_session_reads();
         for (id, outcome) in output.reads {
             let Some((key, reply)) = self.reads.remove(&id) else { continue };
             match outcome {
@@ -290,6 +331,16 @@ impl Node {
         let _ = reply.send(Ok(Reply::Value { found, applied: self.store.applied() }));
     }
 
+    fn release_session_reads(&mut self) {
+        while let Some(first) = self.session_reads.first_entry()
+            && *first.key() <= self.store.applied()
+        {
+            for (key, reply) in first.remove() {
+                self.answer_read(&key, reply);
+            }
+        }
+    }
+
     fn finish(&mut self, id: u64, result: Result<Reply, ApiError>) {
         if let Some(pending) = self.pending.remove(&id) {
             let _ = pending.reply.send(result);
@@ -324,6 +375,10 @@ impl Node {
         self.swept = Instant::now();
         self.pending.retain(|_, p| !p.reply.is_closed());
         self.reads.retain(|_, (_, reply)| !reply.is_closed());
+        self.session_reads.retain(|_, waiting| {
+            waiting.retain(|(_, reply)| !reply.is_closed());
+            !waiting.is_empty()
+        });
     }
 
     fn fresh_id(&mut self) -> u64 {

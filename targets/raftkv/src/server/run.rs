@@ -63,6 +63,10 @@ impl Server {
         report_start(&config, client_addr, &recovered);
 
         let origin = Instant::now();
+        let mut recovered = recovered;
+        if config.bug == Some(Bug::TruncateTooMuch) {
+            recovered.entries.pop();
+        }
         let core = Core::new(core_config(&config), restore(&identity, recovered), 0);
         let (events, inbox) = channel();
         let (writes, write_queue) = channel();

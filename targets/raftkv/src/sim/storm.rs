@@ -256,7 +256,7 @@ impl Storm {
         } else {
             let id = self.any_node();
             self.reads.insert(n, (key, self.visible[key]));
-            self.cluster.input(id, Input::Read { id: n });
+            self.cluster.input(id, Input::Read { id: n, lease: n % 3 == 0 });
             self.settle(id);
         }
     }

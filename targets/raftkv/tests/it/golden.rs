@@ -5,7 +5,7 @@
 //!
 //! - `cluster n1 n2 n3`: a new cluster; `bug NAME` before it gives it one;
 //! - `tick n1`: time passes until the node's deadline, and only this node notices; `wait 400ms`: nobody does;
-//! - `propose n1 k=v`, `read n1 k`: a client of this node;
+//! - `propose n1 k=v`, `read n1 k`, `lease-read n1 k`: a client of this node;
 //! - `persist n1`: its oldest write becomes durable; `crash n1`, `start n1`;
 //! - `batch 0`: nodes started from now on send at most so many bytes of entries, or one entry, at once;
 //! - `deliver n1 n2 [all]`, `drop n1 n2`: the oldest message (or all) on this wire;
@@ -99,10 +99,10 @@ impl Script {
                 let command = Command::Write { key: key.into(), value: value.into() };
                 cluster.propose(node(1), self.next, command);
             }
-            "read" => {
+            "read" | "lease-read" => {
                 self.next += 1;
                 self.keys.push(words[2].to_owned());
-                cluster.input(node(1), Input::Read { id: self.next });
+                cluster.input(node(1), Input::Read { id: self.next, lease: words[0] == "lease-read" });
             }
             "persist" => assert!(cluster.persist(node(1)), "{line}: nothing waits"),
             "crash" => cluster.crash(node(1), 0),

@@ -1,53 +1,12 @@
 //! EDN forms, read straight into [`Value`]s.
 //!
 //! Keywords, symbols and characters become text, sets become sorted lists, tagged forms lose their tag, and
-//! numbers that are not whole 64-bit integers become text, counted in [`Scratch::inexact`]. Lists that repeat
+//! numbers that are not whole 64-bit integers become text, counted in [`Pool::inexact`]. Lists that repeat
 //! what was read before are shared instead of built again: most answers repeat their question.
 
 use crate::Value;
+use crate::pool::Pool;
 use crate::scan::{Cursor, MAX_DEPTH, Stop, text};
-
-/// What outlives a record: buffers and values that come again and again.
-#[derive(Debug, Default)]
-pub(in crate::import) struct Scratch {
-    /// Numbers that had to be kept as text.
-    pub inexact: u64,
-    // Items of the lists that are being read, innermost last.
-    stack: Vec<Value>,
-    names: Vec<Value>,
-    pairs: Vec<Option<(i64, i64, Value)>>,
-}
-
-const PAIRS: usize = 1 << 10;
-const NAMES: usize = 64;
-
-impl Scratch {
-    /// A keyword's text, shared while there are few of them.
-    fn name(&mut self, name: &str) -> Value {
-        if let Some(known) = self.names.iter().find(|v| v.as_str() == Some(name)) {
-            return known.clone();
-        }
-        let value = Value::str(name);
-        if self.names.len() < NAMES {
-            self.names.push(value.clone());
-        }
-        value
-    }
-
-    /// The list `[a b]`, shared with the last one that fell into the same place.
-    fn pair(&mut self, a: i64, b: i64) -> Value {
-        self.pairs.resize(PAIRS, None);
-        let slot = (a.wrapping_mul(31).wrapping_add(b) as u64 % PAIRS as u64) as usize;
-        if let Some((x, y, known)) = &self.pairs[slot]
-            && (*x, *y) == (a, b)
-        {
-            return known.clone();
-        }
-        let value = Value::list([Value::Int(a), Value::Int(b)]);
-        self.pairs[slot] = Some((a, b, value.clone()));
-        value
-    }
-}
 
 /// Whether only white space and comments are left.
 pub(super) fn is_blank(bytes: &[u8]) -> bool {
@@ -64,29 +23,48 @@ pub(super) fn is_blank(bytes: &[u8]) -> bool {
     }
 }
 
+const SPACE: u8 = 1;
+const DELIMITER: u8 = 2;
+
+/// What each byte is between forms. A table, because every byte of a history is asked for.
+static CLASS: [u8; 256] = {
+    let mut class = [0; 256];
+    let (spaces, brackets) = (b" ,\n\t\r\x0b\x0c", b"()[]{}\";");
+    let mut i = 0;
+    while i < spaces.len() {
+        class[spaces[i] as usize] = SPACE | DELIMITER;
+        i += 1;
+    }
+    i = 0;
+    while i < brackets.len() {
+        class[brackets[i] as usize] = DELIMITER;
+        i += 1;
+    }
+    class
+};
+
 #[inline]
 fn is_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b',' | b'\n' | b'\t' | b'\r' | 0x0b | 0x0c)
+    CLASS[usize::from(byte)] & SPACE != 0
 }
 
 #[inline]
 fn is_delimiter(byte: u8) -> bool {
-    is_space(byte) || matches!(byte, b'(' | b')' | b'[' | b']' | b'{' | b'}' | b'"' | b';')
+    CLASS[usize::from(byte)] & DELIMITER != 0
 }
 
 /// A reader over a window of EDN.
 #[derive(Debug)]
 pub(in crate::import) struct Forms<'a, 's> {
     pub cursor: Cursor<'a>,
-    pub scratch: &'s mut Scratch,
+    pub pool: &'s mut Pool,
     depth: u32,
 }
 
 impl<'a, 's> Forms<'a, 's> {
-    pub fn new(bytes: &'a [u8], at: usize, scratch: &'s mut Scratch) -> Self {
-        scratch.stack.clear();
-        scratch.inexact = 0;
-        Forms { cursor: Cursor::new(bytes, at), scratch, depth: 0 }
+    pub fn new(bytes: &'a [u8], at: usize, pool: &'s mut Pool) -> Self {
+        pool.begin();
+        Forms { cursor: Cursor::new(bytes, at), pool, depth: 0 }
     }
 
     /// Steps over white space, comments and discarded forms, and gives the byte after them.
@@ -96,16 +74,25 @@ impl<'a, 's> Forms<'a, 's> {
             let byte = self.cursor.peek()?;
             if is_space(byte) {
                 self.cursor.at += 1;
-            } else if byte == b';' {
-                let line = self.cursor.rest().iter().position(|&b| b == b'\n').ok_or(Stop::More)?;
-                self.cursor.at += line;
-            } else if byte == b'#' && self.second()? == b'_' {
-                self.cursor.at += 2;
-                self.deeper(|r| r.peek().and_then(|_| r.skip()))?;
-            } else {
+            } else if (byte != b';' && byte != b'#') || !self.remark(byte)? {
                 return Ok(byte);
             }
         }
+    }
+
+    /// Steps over a comment or a discarded form, if one begins here.
+    #[cold]
+    fn remark(&mut self, byte: u8) -> Result<bool, Stop> {
+        if byte == b';' {
+            let line = self.cursor.rest().iter().position(|&b| b == b'\n').ok_or(Stop::More)?;
+            self.cursor.at += line;
+        } else if self.second()? == b'_' {
+            self.cursor.at += 2;
+            self.deeper(|r| r.peek().and_then(|_| r.skip()))?;
+        } else {
+            return Ok(false);
+        }
+        Ok(true)
     }
 
     fn second(&self) -> Result<u8, Stop> {
@@ -122,6 +109,7 @@ impl<'a, 's> Forms<'a, 's> {
     }
 
     /// A keyword without its colon; the cursor is at the colon.
+    #[inline]
     pub fn keyword(&mut self) -> Result<&'a [u8], Stop> {
         let at = self.cursor.at;
         self.cursor.at += 1;
@@ -144,7 +132,7 @@ impl<'a, 's> Forms<'a, 's> {
             b':' => {
                 let at = self.cursor.at + 1;
                 let name = text(self.keyword()?, at)?;
-                return Ok(self.scratch.name(name));
+                return Ok(self.pool.name(name));
             }
             b']' | b')' | b'}' => return Stop::bad(self.cursor.at, "a value"),
             _ => self.cursor.at,
@@ -155,7 +143,7 @@ impl<'a, 's> Forms<'a, 's> {
             b"false" => Ok(Value::Bool(false)),
             symbol => {
                 let symbol = text(symbol, at)?;
-                Ok(self.scratch.name(symbol))
+                Ok(self.pool.name(symbol))
             }
         }
     }
@@ -166,9 +154,9 @@ impl<'a, 's> Forms<'a, 's> {
             b'"' => self.string().map(drop),
             b'0'..=b'9' | b':' => self.token().map(drop),
             _ => {
-                let inexact = self.scratch.inexact;
+                let inexact = self.pool.inexact;
                 self.value(None)?;
-                self.scratch.inexact = inexact;
+                self.pool.inexact = inexact;
                 Ok(())
             }
         }
@@ -186,14 +174,14 @@ impl<'a, 's> Forms<'a, 's> {
 
     /// Reads forms up to `close` onto the stack; gives where the first of them lies there.
     fn items(&mut self, close: u8, like: Option<&Value>) -> Result<usize, Stop> {
-        let base = self.scratch.stack.len();
+        let base = self.pool.stack.len();
         let likes = like.and_then(Value::as_list).unwrap_or_default();
         self.deeper(|r| {
             r.cursor.at += 1;
             while r.peek()? != close {
-                let like = likes.get(r.scratch.stack.len() - base);
+                let like = likes.get(r.pool.stack.len() - base);
                 let item = r.value(like)?;
-                r.scratch.stack.push(item);
+                r.pool.stack.push(item);
             }
             r.cursor.at += 1;
             Ok(base)
@@ -203,24 +191,13 @@ impl<'a, 's> Forms<'a, 's> {
     fn list(&mut self, like: Option<&Value>) -> Result<Value, Stop> {
         let close = if self.cursor.peek()? == b'[' { b']' } else { b')' };
         let base = self.items(close, like)?;
-        let stack = &mut self.scratch.stack;
-        if let Some(known) = like
-            && known.as_list() == Some(&stack[base..])
-        {
-            stack.truncate(base);
-            return Ok(known.clone());
-        }
-        if let [Value::Int(a), Value::Int(b)] = stack[base..] {
-            stack.truncate(base);
-            return Ok(self.scratch.pair(a, b));
-        }
-        Ok(Value::list(stack.drain(base..).collect::<Vec<_>>()))
+        Ok(self.pool.list(base, like))
     }
 
     fn map(&mut self) -> Result<Value, Stop> {
         let at = self.cursor.at;
         let base = self.items(b'}', None)?;
-        let mut items = self.scratch.stack.drain(base..);
+        let mut items = self.pool.stack.drain(base..);
         let mut pairs = Vec::with_capacity(items.len() / 2);
         while let Some(key) = items.next() {
             let Some(value) = items.next() else {
@@ -239,7 +216,7 @@ impl<'a, 's> Forms<'a, 's> {
             b'{' => {
                 self.cursor.at += 1;
                 let base = self.items(b'}', None)?;
-                let mut items: Vec<Value> = self.scratch.stack.drain(base..).collect();
+                let mut items: Vec<Value> = self.pool.stack.drain(base..).collect();
                 items.sort();
                 Ok(Value::list(items))
             }
@@ -247,8 +224,8 @@ impl<'a, 's> Forms<'a, 's> {
                 self.cursor.at += 2;
                 let at = self.cursor.at;
                 let name = text(self.token()?, at)?;
-                self.scratch.inexact += 1;
-                Ok(self.scratch.name(name))
+                self.pool.inexact += 1;
+                Ok(self.pool.name(name))
             }
             b'"' => {
                 self.cursor.at += 1;
@@ -293,7 +270,7 @@ impl<'a, 's> Forms<'a, 's> {
         if let Some(odd) = rest.iter().position(|b| !is_part(b)) {
             return Stop::bad(end + odd, "the number to end");
         }
-        self.scratch.inexact += 1;
+        self.pool.inexact += 1;
         Ok(Value::str(text(&self.cursor.bytes[from..self.cursor.at], from)?))
     }
 

@@ -7,19 +7,20 @@ use super::ImportError;
 use super::sink::Sink;
 use super::window::Window;
 use crate::History;
+use crate::pool::Pool;
 use crate::scan::Stop;
-pub(super) use form::{Forms, Scratch};
+pub(super) use form::Forms;
 
 pub(super) fn read(window: &mut Window<'_>, mut sink: Sink) -> Result<(History, Vec<String>), ImportError> {
-    let mut scratch = Scratch::default();
+    let mut pool = Pool::default();
     // What closes the vector or list that holds the operations, and where it began.
     let mut closing: Option<(u8, u64)> = None;
     loop {
-        let mut forms = Forms::new(&window.bytes, window.at, &mut scratch);
+        let mut forms = Forms::new(&window.bytes, window.at, &mut pool);
         match next(&mut forms, &mut closing, &mut sink) {
             Ok(Next::Record(found)) => {
                 let at = forms.cursor.at;
-                sink.inexact += std::mem::take(&mut scratch.inexact);
+                sink.inexact += std::mem::take(&mut pool.inexact);
                 sink.push(found, window)?;
                 window.at = at;
             }

@@ -1,0 +1,38 @@
+//! Measurements by hand: `cargo test --release -p squall-checkers measure -- --ignored --nocapture`.
+
+use std::time::Instant;
+
+use squall_history::Value;
+
+use super::append::check::analysis;
+use super::gen_store::{Serial, Store};
+use super::models::model;
+use crate::Budget;
+use crate::causal::check::prepare;
+
+#[test]
+#[ignore = "a measurement"]
+fn measure() {
+    let n: u64 = std::env::var("N").ok().and_then(|n| n.parse().ok()).unwrap_or(100_000);
+    let budget = Budget::default();
+    let time = |what: &str, f: &mut dyn FnMut() -> bool| {
+        let from = Instant::now();
+        let holds = f();
+        println!("{what} {n}: {:.3} s, {holds}", from.elapsed().as_secs_f64());
+    };
+    let h = Store { transactions: n, ..Store::default() }.run(1);
+    time("list-append", &mut || {
+        let found = analysis(&h, true, &budget);
+        found.verdict(model("strict-serializable").unwrap()).anomalies.is_empty()
+    });
+    drop(h);
+    let h = Store { transactions: n, lists: false, ..Store::default() }.run(1);
+    time("causal on registers", &mut || {
+        prepare(&h, &Value::Nil).causal("causal", true, &budget).unwrap().is_empty()
+    });
+    drop(h);
+    let h = Serial { transactions: n / 10, sessions: 100, keys: 1000, operations: 10 }.run(1);
+    time("causal serial, operations", &mut || {
+        prepare(&h, &Value::Nil).causal("causal", true, &budget).unwrap().is_empty()
+    });
+}

@@ -1,0 +1,48 @@
+//! The command that does a run again.
+
+use crate::campaign::{Cell, RunPlan};
+use squall_engine::units::format_duration;
+
+/// One line for a shell.
+pub(crate) fn command(plan: &RunPlan) -> String {
+    let mut parts = vec!["squall run".to_owned()];
+    let mut flag = |name: &str, value: String| parts.push(format!("--{name} {}", quoted(&value)));
+    flag("target", written(&plan.target));
+    flag("workload", written(&plan.workload));
+    let faults: Vec<String> = plan.faults.iter().map(written).collect();
+    flag("faults", if faults.is_empty() { "none".into() } else { faults.join(",") });
+    flag("nodes", plan.nodes.to_string());
+    flag("concurrency", plan.workers.to_string());
+    flag("rate", plan.rate.0.map_or("max".into(), |r| r.to_string()));
+    flag("time-limit", format_duration(plan.time_limit));
+    flag("op-timeout", format_duration(plan.op_timeout));
+    flag("seed", plan.seed.to_string());
+    parts.join(" ")
+}
+
+/// A cell as `--target` and its like read it: JSON is YAML.
+fn written(cell: &Cell) -> String {
+    if cell.options.is_null() {
+        return cell.name.clone();
+    }
+    serde_json::json!({ &cell.name: cell.options }).to_string()
+}
+
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.,/".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_reads_back_what_was_meant() {
+        assert_eq!(quoted("partition,kill"), "partition,kill");
+        assert_eq!(quoted("{\"etcd\":{\"flags\":[\"it's\"]}}"), r#"'{"etcd":{"flags":["it'\''s"]}}'"#);
+    }
+}

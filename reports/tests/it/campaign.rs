@@ -1,0 +1,86 @@
+//! The pages and documents of a whole campaign.
+
+use squall_checkers::{Valid, Verdict};
+use squall_reports::{
+    Document, Expected, Facts, RunResult, annotations, document, index, job_summary, junit, run_result,
+};
+
+use crate::demo::{self, Size};
+use crate::{browser, hostile};
+
+const SHORT: Size = Size { seconds: 16, workers: 5, pause: 20_000_000 };
+
+fn named(name: &str, run: RunResult) -> RunResult {
+    RunResult { name: name.into(), ..run }
+}
+
+/// Runs of several targets with different fates.
+fn campaign() -> Document {
+    let mut runs = Vec::new();
+    for seed in 0..3 {
+        let history = demo::run(seed, SHORT, true);
+        let verdicts = demo::verdicts(&history, Verdict::valid("linearizable"));
+        runs.push(named(
+            &format!("raftkv-register-{seed}"),
+            run_result(&history, &verdicts, &Facts::default()),
+        ));
+    }
+    let (history, anomaly) = demo::stale(4, SHORT);
+    let verdicts = demo::verdicts(&history, Verdict::from_anomalies("linearizable", vec![anomaly]));
+    let expecting = Facts { expected: Expected::Invalid(vec!["nonlinearizable".into()]), ..Facts::default() };
+    for (name, facts) in [("etcd-register-1", Facts::default()), ("etcd-known-bug", expecting)] {
+        let result = run_result(&history, &verdicts, &facts);
+        runs.push(RunResult {
+            target: "etcd".into(),
+            target_version: "3.4.23".into(),
+            ..named(name, result)
+        });
+    }
+    let history = demo::run(9, SHORT, false);
+    let verdicts = demo::verdicts(&history, Verdict::valid("linearizable"));
+    runs.push(named("raftkv-vacuous", run_result(&history, &verdicts, &Facts::default())));
+    let broken = Facts { error: Some("node n3 was not ready within 30 s".into()), ..Facts::default() };
+    runs.push(named("raftkv-broken", run_result(&history, &[], &broken)));
+    document(Some("store/nightly".into()), runs)
+}
+
+fn links(document: &Document) -> Vec<Option<String>> {
+    document.runs.iter().map(|r| Some(format!("{}/report.html", r.name))).collect()
+}
+
+#[test]
+fn the_index_shows_every_run_and_what_was_found() {
+    let document = campaign();
+    let page = index("nightly", &document, &links(&document));
+    if let Some(dir) = std::env::var_os("SQUALL_PAGES") {
+        std::fs::write(std::path::Path::new(&dir).join("index.html"), &page).unwrap();
+    }
+    assert_eq!(document.valid, Valid::No);
+    for run in &document.runs {
+        assert!(page.contains(&format!("href=\"./{}/report.html\"", run.name)), "{} is linked", run.name);
+    }
+    assert_eq!(page.matches("<tr data-outcome=").count(), document.runs.len());
+    assert_eq!(page.matches("<code>linearizable/nonlinearizable/register/read</code>").count(), 1);
+    let failed = page.find("data-outcome=\"failed\"").unwrap();
+    assert!(failed < page.find("data-outcome=\"passed\"").unwrap(), "what failed comes first");
+    let Some(browser) = browser::browser() else { return };
+    let (dom, log) = browser::open(&browser, &page, "");
+    browser::quiet(&log);
+    assert!(dom.contains("7 of 7 shown"));
+}
+
+#[test]
+fn hostile_runs_stay_inert_in_every_document() {
+    let (result, _) = hostile::page();
+    let document = document(Some(hostile::payload()), vec![result]);
+    let page = index(&hostile::payload(), &document, &[Some(hostile::payload())]);
+    hostile::assert_inert(&page, 1);
+    // An annotation is text to GitHub, not markup.
+    for (text, is_markup) in
+        [(junit(&document), true), (job_summary(&document), true), (annotations(&document), false)]
+    {
+        assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
+        assert!(!is_markup || (!text.contains("<script") && !text.contains("<img")), "{text}");
+    }
+    assert_eq!(annotations(&document).lines().count(), 1);
+}

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{CheckArgs, RunArgs};
+use super::{CheckArgs, CompletionsArgs, DoctorArgs, ExportArgs, ListArgs, RunArgs, SchemaArgs};
 
 /// squall: puts a real cluster through a storm and says, with proof, whether it kept its promises.
 #[derive(Clone, Debug, Parser)]
@@ -31,8 +31,18 @@ pub enum Command {
     Analyze(AnalyzeArgs),
     /// Measure checkers, engine, faults or Raft KV: one JSON object a row
     Bench(BenchArgs),
+    /// Write a run's history in another form
+    Export(ExportArgs),
     /// List what there is to name in a campaign, and what each needs
     List(ListArgs),
+    /// Say what this machine allows, and how to allow more
+    Doctor(DoctorArgs),
+    /// Print a JSON Schema (draft-07) of what squall reads and writes
+    Schema(SchemaArgs),
+    /// Print completions for a shell
+    Completions(CompletionsArgs),
+    /// Print the manual page
+    Man,
 }
 
 /// What standard output gets.
@@ -68,28 +78,4 @@ pub struct BenchArgs {
     /// What standard output gets
     #[arg(long, value_enum, default_value = "json", env = "SQUALL_FORMAT")]
     pub format: Format,
-}
-
-/// Flags of `list`.
-#[derive(Clone, Debug, Args)]
-pub struct ListArgs {
-    /// What to list
-    #[arg(value_enum)]
-    pub what: Listed,
-    /// What standard output gets
-    #[arg(long, value_enum, default_value_t, env = "SQUALL_FORMAT")]
-    pub format: Format,
-}
-
-/// What can be listed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Listed {
-    /// Systems under test
-    Targets,
-    /// What clients do
-    Workloads,
-    /// Kinds of harm
-    Faults,
-    /// What histories are judged by
-    Models,
 }

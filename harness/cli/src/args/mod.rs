@@ -3,11 +3,13 @@
 
 mod check;
 mod cli;
+mod more;
 mod run;
 mod values;
 
 pub use check::{CheckArgs, KeyedArg};
-pub use cli::{AnalyzeArgs, BenchArgs, Cli, Command, Format, ListArgs, Listed};
+pub use cli::{AnalyzeArgs, BenchArgs, Cli, Command, Format};
+pub use more::{CompletionsArgs, DoctorArgs, ExportArgs, ListArgs, Listed, SchemaArgs, SchemaOf};
 pub use run::RunArgs;
 pub(crate) use run::{MAX_NODES, MAX_REPEAT};
 pub use values::Together;

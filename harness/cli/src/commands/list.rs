@@ -23,7 +23,7 @@ struct Item {
     needs: &'static str,
 }
 
-/// Lists what was asked for. A list is what was asked for, so people's text goes to standard output too.
+/// Lists what was asked for.
 pub fn list(registry: &Registry, args: &ListArgs) -> anyhow::Result<Exit> {
     let items = match args.what {
         Listed::Targets => items(registry.targets()),

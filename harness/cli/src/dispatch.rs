@@ -1,5 +1,7 @@
 //! Which function a command is.
 
+use std::ffi::OsString;
+
 use crate::args::{Cli, Command};
 use crate::{Exit, Registry, bench, check, commands, export, run};
 
@@ -9,6 +11,7 @@ pub(crate) fn dispatch(registry: &Registry, cli: &Cli) -> anyhow::Result<Exit> {
         Command::Check(args) => check::check(args),
         Command::Analyze(args) => run::analyze(registry, args),
         Command::Bench(args) => bench::bench(args),
+        Command::Raftkv { args } => Ok(raftkv(args.clone())),
         Command::Export(args) => export::export(args),
         Command::List(args) => commands::list(registry, args),
         Command::Doctor(args) => commands::doctor(registry, args),
@@ -16,4 +19,10 @@ pub(crate) fn dispatch(registry: &Registry, cli: &Cli) -> anyhow::Result<Exit> {
         Command::Completions(args) => commands::completions(args),
         Command::Man => commands::man(),
     }
+}
+
+/// Its command line is its own.
+pub(crate) fn raftkv(args: impl IntoIterator<Item = OsString>) -> Exit {
+    let code = squall_raftkv::cli::run(args);
+    Exit::from_code(u8::try_from(code).unwrap_or(Exit::Broken.code()))
 }

@@ -1,13 +1,28 @@
 //! Which function a command is.
 
+use std::ffi::OsString;
+
 use crate::args::{Cli, Command};
-use crate::{Exit, Registry, bench, commands, run};
+use crate::{Exit, Registry, bench, check, commands, export, run};
 
 pub(crate) fn dispatch(registry: &Registry, cli: &Cli) -> anyhow::Result<Exit> {
     match &cli.command {
         Command::Run(args) => run::run(registry, args),
+        Command::Check(args) => check::check(args),
         Command::Analyze(args) => run::analyze(registry, args),
         Command::Bench(args) => bench::bench(args),
+        Command::Raftkv { args } => Ok(raftkv(args.clone())),
+        Command::Export(args) => export::export(args),
         Command::List(args) => commands::list(registry, args),
+        Command::Doctor(args) => commands::doctor(registry, args),
+        Command::Schema(args) => commands::schema(registry, args),
+        Command::Completions(args) => commands::completions(args),
+        Command::Man => commands::man(),
     }
+}
+
+/// Its command line is its own.
+pub(crate) fn raftkv(args: impl IntoIterator<Item = OsString>) -> Exit {
+    let code = squall_raftkv::cli::run(args);
+    Exit::from_code(u8::try_from(code).unwrap_or(Exit::Broken.code()))
 }

@@ -21,10 +21,15 @@ pub fn main(registry: Registry) -> ExitCode {
     early();
     report_panics();
     let args: Vec<OsString> = std::env::args_os().collect();
-    match panic::catch_unwind(AssertUnwindSafe(|| run(&registry, args))) {
-        Ok(code) => code,
-        Err(panic) if lost_reader(&*panic) => Exit::Valid.into(),
-        Err(_) => Exit::Broken.into(),
+    guard(|| run(&registry, args)).into()
+}
+
+/// A panic is a mistake of ours, so the harness broke, whatever was being done.
+fn guard(run: impl FnOnce() -> Exit) -> Exit {
+    match panic::catch_unwind(AssertUnwindSafe(run)) {
+        Ok(exit) => exit,
+        Err(panic) if lost_reader(&*panic) => Exit::Valid,
+        Err(_) => Exit::Broken,
     }
 }
 
@@ -34,22 +39,18 @@ fn early() {
     squall_local::keeper::run_if_asked();
 }
 
-fn run(registry: &Registry, args: Vec<OsString>) -> ExitCode {
+fn run(registry: &Registry, args: Vec<OsString>) -> Exit {
     if args.get(1).is_some_and(|a| a == "raftkv") {
-        let code = squall_raftkv::cli::run(args.into_iter().skip(2));
-        return ExitCode::from(u8::try_from(code).unwrap_or(Exit::Broken.code()));
+        return dispatch::raftkv(args.into_iter().skip(2));
     }
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
-        Err(e) => return refuse(&e).into(),
+        Err(e) => return refuse(&e),
     };
-    match dispatch::dispatch(registry, &cli) {
-        Ok(exit) => exit.into(),
-        Err(e) => {
-            say(&format!("squall: {e:#}"));
-            Exit::of_error(&e).into()
-        }
-    }
+    dispatch::dispatch(registry, &cli).unwrap_or_else(|e| {
+        say(&format!("squall: {e:#}"));
+        Exit::of_error(&e)
+    })
 }
 
 /// Help and version are what was asked for; anything else is a bad argument.
@@ -90,4 +91,16 @@ fn lost_reader(panic: &(dyn Any + Send)) -> bool {
 fn text(panic: &(dyn Any + Send)) -> Option<&str> {
     let owned = panic.downcast_ref::<String>().map(String::as_str);
     owned.or_else(|| panic.downcast_ref::<&str>().copied())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_255_and_a_reader_that_left_is_not() {
+        assert_eq!(guard(|| panic!("a mistake")), Exit::Broken);
+        assert_eq!(guard(|| panic!("failed printing to stdout: Broken pipe (os error 32)")), Exit::Valid);
+        assert_eq!(guard(|| Exit::Invalid), Exit::Invalid);
+    }
 }

@@ -10,10 +10,13 @@
 pub mod args;
 pub mod bench;
 pub mod campaign;
+pub mod check;
 pub mod commands;
+pub mod export;
 pub mod output;
 pub mod registry;
 pub mod run;
+pub mod schema;
 
 mod dispatch;
 mod entry;

@@ -1,14 +1,15 @@
 //! Commands and their flags, but for `run`, which has a file of its own.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::RunArgs;
+use super::{CheckArgs, CompletionsArgs, DoctorArgs, ExportArgs, ListArgs, RunArgs, SchemaArgs};
 
-/// squall: puts a real cluster through a storm and says, with proof, whether it kept its promises.
+/// Puts a real cluster through a storm and says, with proof, whether it kept its promises
 #[derive(Clone, Debug, Parser)]
-#[command(name = "squall", version, propagate_version = true, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(name = "squall", version, propagate_version = true, after_help = EXIT_CODES)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -17,20 +18,38 @@ pub struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 valid or as expected, 1 invalid or not recovered, 2 unknown, 254 bad arguments, configuration
-or input, 255 the harness broke, 130 interrupted. `squall raftkv` is the Raft KV server that comes built in;
-see `squall raftkv --help`.";
+or input, 255 the harness broke, 130 interrupted.";
 
 /// The commands.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
     /// Run a campaign; without a file, the built-in one: Raft KV, 5 nodes, partitions and clock skew, 30 s
     Run(Box<RunArgs>),
+    /// Judge histories from anywhere
+    Check(CheckArgs),
     /// Judge a stored run again and rewrite its report
     Analyze(AnalyzeArgs),
+    /// The Raft KV that comes built in: its server, and the bugs that it can be given
+    #[command(disable_help_flag = true)]
+    Raftkv {
+        /// See `squall raftkv --help`
+        #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
     /// Measure checkers, engine, faults or Raft KV: one JSON object a row
     Bench(BenchArgs),
+    /// Write a run's history in another form
+    Export(ExportArgs),
     /// List what there is to name in a campaign, and what each needs
     List(ListArgs),
+    /// Say what this machine allows, and how to allow more
+    Doctor(DoctorArgs),
+    /// Print a JSON Schema (draft-07) of what squall reads and writes
+    Schema(SchemaArgs),
+    /// Print completions for a shell
+    Completions(CompletionsArgs),
+    /// Print the manual page
+    Man,
 }
 
 /// What standard output gets.
@@ -66,28 +85,4 @@ pub struct BenchArgs {
     /// What standard output gets
     #[arg(long, value_enum, default_value = "json", env = "SQUALL_FORMAT")]
     pub format: Format,
-}
-
-/// Flags of `list`.
-#[derive(Clone, Debug, Args)]
-pub struct ListArgs {
-    /// What to list
-    #[arg(value_enum)]
-    pub what: Listed,
-    /// What standard output gets
-    #[arg(long, value_enum, default_value_t, env = "SQUALL_FORMAT")]
-    pub format: Format,
-}
-
-/// What can be listed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Listed {
-    /// Systems under test
-    Targets,
-    /// What clients do
-    Workloads,
-    /// Kinds of harm
-    Faults,
-    /// What histories are judged by
-    Models,
 }

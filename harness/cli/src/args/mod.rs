@@ -1,11 +1,15 @@
 //! The command line as data. Nothing is looked up or started here: names are checked against the registry,
 //! and files opened, by the commands.
 
+mod check;
 mod cli;
+mod more;
 mod run;
 mod values;
 
-pub use cli::{AnalyzeArgs, BenchArgs, Cli, Command, Format, ListArgs, Listed};
+pub use check::{CheckArgs, KeyedArg};
+pub use cli::{AnalyzeArgs, BenchArgs, Cli, Command, Format};
+pub use more::{CompletionsArgs, DoctorArgs, ExportArgs, ListArgs, Listed, SchemaArgs, SchemaOf};
 pub use run::RunArgs;
 pub(crate) use run::{MAX_NODES, MAX_REPEAT};
 pub use values::Together;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use squall_cluster::{Capability, Probe};
 
-use super::{Campaign, Cell};
+use super::{Campaign, Complaint};
 use crate::{Refused, Registry};
 
 /// A fault that was dropped.
@@ -19,29 +19,34 @@ pub struct Dropped {
 
 impl Campaign {
     /// Fits the campaign to what the provider offers here and now. What is not probed is taken to be there.
+    /// A campaign that is wrong in itself is refused for that first.
     pub fn fit_to(&mut self, registry: &Registry, probes: &[Probe]) -> anyhow::Result<Vec<Dropped>> {
+        let refuse = |c: Complaint| Refused::from(c.within(self.source.as_ref()));
+        self.check_names(registry).map_err(refuse)?;
         let missing: BTreeMap<Capability, &Probe> =
             probes.iter().filter(|p| !p.available).map(|p| (p.capability, p)).collect();
         if let Some(probe) = missing.get(&Capability::Nodes) {
             anyhow::bail!("{}", lacks("this machine cannot make nodes", probe));
         }
-        let lacking = |cell: &Cell| -> anyhow::Result<Option<String>> {
-            let needs = registry.make_fault(&cell.name, &cell.options)?.needs();
-            let probe = needs.iter().find_map(|n| missing.get(n));
-            Ok(probe.map(|p| lacks(&format!("the fault `{}` cannot be had here", cell.name), p)))
-        };
         let mut dropped = Vec::new();
-        for set in &mut self.faults {
+        let mut fitted = self.faults.clone();
+        for set in &mut fitted {
             let mut kept = Vec::new();
             for cell in set.drain(..) {
-                match lacking(&cell)? {
-                    None => kept.push(cell),
-                    Some(why) if self.faults_may_drop => dropped.push(Dropped { fault: cell.name, why }),
-                    Some(why) => return Err(Refused(why).into()),
+                let needs = registry.make_fault(&cell.name, &cell.options)?.needs();
+                let Some(probe) = needs.iter().find_map(|n| missing.get(n)) else {
+                    kept.push(cell);
+                    continue;
+                };
+                let why = lacks(&format!("the fault `{}` cannot be had here", cell.name), probe);
+                if !self.faults_may_drop {
+                    return Err(refuse(Complaint::new(why, cell.at)).into());
                 }
+                dropped.push(Dropped { fault: cell.name, why });
             }
             *set = kept;
         }
+        self.faults = fitted;
         Ok(dropped)
     }
 }

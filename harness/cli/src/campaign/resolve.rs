@@ -50,7 +50,7 @@ impl Campaign {
     }
 
     /// Looks up every name and makes everything once, so that a complaint points at its place.
-    fn check_names(&self, registry: &Registry) -> Result<(), Complaint> {
+    pub(super) fn check_names(&self, registry: &Registry) -> Result<(), Complaint> {
         for cell in &self.targets {
             make("target", registry.targets(), cell)?;
         }

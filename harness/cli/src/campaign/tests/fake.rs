@@ -17,7 +17,9 @@ use crate::Registry;
 
 /// Targets `raftkv` and `etcd`, workloads `register` and `append`, and the built-in faults.
 pub fn registry() -> Registry {
-    Registry::default()
+    squall_nemesis::faults()
+        .into_iter()
+        .fold(Registry::empty(), Registry::fault)
         .target(target("raftkv", &["read", "write", "cas"], None))
         .target(target("etcd", &["read", "write"], Some("clock")))
         .workload(workload("register", &["read", "write"]))

@@ -1,0 +1,84 @@
+//! Flags of the commands that judge nothing.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use clap_complete::Shell;
+
+use super::Format;
+use crate::export::To;
+
+/// Flags of `list`.
+#[derive(Clone, Debug, Args)]
+pub struct ListArgs {
+    /// What to list
+    #[arg(value_enum)]
+    pub what: Listed,
+    /// Text for people or one JSON document, on standard output
+    #[arg(long, value_enum, default_value_t, env = "SQUALL_FORMAT")]
+    pub format: Format,
+}
+
+/// What can be listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Listed {
+    /// Systems under test
+    Targets,
+    /// What clients do
+    Workloads,
+    /// Kinds of harm
+    Faults,
+    /// What histories are judged by
+    Models,
+}
+
+/// Flags of `doctor`.
+#[derive(Clone, Debug, Args)]
+pub struct DoctorArgs {
+    /// Text for people or one JSON document, on standard output
+    #[arg(long, value_enum, default_value_t, env = "SQUALL_FORMAT")]
+    pub format: Format,
+}
+
+/// Flags of `schema`.
+#[derive(Clone, Debug, Args)]
+pub struct SchemaArgs {
+    /// Of what
+    #[arg(value_enum, default_value = "campaign")]
+    pub of: SchemaOf,
+}
+
+/// What has a JSON Schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SchemaOf {
+    /// A campaign file
+    Campaign,
+    /// A line of a history in JSON lines, as `check` reads it and `export` writes it
+    History,
+    /// What `check --format json` prints for a file
+    Check,
+    /// What `run --format json` prints
+    Run,
+}
+
+/// Flags of `completions`.
+#[derive(Clone, Debug, Args)]
+pub struct CompletionsArgs {
+    /// For which shell
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+/// Flags of `export`.
+#[derive(Clone, Debug, Args)]
+pub struct ExportArgs {
+    /// The run's folder in the store, or a history in any format that `check` reads
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+    /// The form to write
+    #[arg(long, value_enum, value_name = "FORM")]
+    pub to: To,
+    /// Where to; standard output if not given. A file that is there is not overwritten
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}

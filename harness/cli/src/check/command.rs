@@ -1,0 +1,41 @@
+//! The command: every file in turn, and one exit code for all.
+
+use squall_history::Value;
+
+use super::by::By;
+use super::one::one;
+use crate::args::{CheckArgs, Format};
+use crate::output::{print_json, say};
+use crate::{Exit, Refused};
+
+/// Judges every file.
+pub fn check(args: &CheckArgs) -> anyhow::Result<Exit> {
+    let initial = args.initial.as_deref().map_or(Ok(Value::Nil), initial)?;
+    let by = By::find(&args.model, args.consistency.as_deref(), initial)?;
+    let mut exits = Vec::new();
+    for file in &args.files {
+        match one(file, &by, args) {
+            Ok(answer) => {
+                exits.push(Exit::from(answer.valid));
+                match args.format {
+                    Format::Json => print_json(&answer)?,
+                    Format::Human => say(&answer.text()),
+                }
+            }
+            Err(unreadable) => {
+                exits.push(Exit::BadInput);
+                say(&format!("squall: {}: {}", unreadable.file, unreadable.error));
+                if args.format == Format::Json {
+                    print_json(&unreadable)?;
+                }
+            }
+        }
+    }
+    Ok(Exit::worst(exits))
+}
+
+fn initial(text: &str) -> Result<Value, Refused> {
+    serde_json::from_str(text).map_err(|e| {
+        Refused(format!("--initial {text}: not a JSON value ({e}); write for example 0, null or '\"a\"'"))
+    })
+}

@@ -1,0 +1,82 @@
+//! One file: read, judged, answered.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use squall_checkers::{Budget, Valid, Verdict};
+use squall_engine::run::LOG_FILE;
+use squall_history::SCHEMA_VERSION;
+use squall_history::import::{self, ImportError, Imported};
+
+use super::answer::{Answer, Unreadable};
+use super::by::By;
+use super::memory::{peak_bytes, reset_peak};
+use super::timer::Timer;
+use crate::args::CheckArgs;
+
+/// Judges one file.
+pub(crate) fn one(path: &Path, by: &By, args: &CheckArgs) -> Result<Answer, Unreadable> {
+    let file = path.to_string_lossy().into_owned();
+    let refuse = |error: String| Unreadable { schema_version: SCHEMA_VERSION, file: file.clone(), error };
+    reset_peak();
+    let mut budget = Budget::default();
+    budget.memory_bytes = args.memory_limit;
+    let _timer = Timer::start(&budget, args.time_limit);
+    let begun = Instant::now();
+    let options = import::Options {
+        keyed: args.keyed.into(),
+        clock_error: u64::try_from(args.clock_error.as_nanos()).unwrap_or(u64::MAX),
+    };
+    let Imported { history, format, mut warnings, .. } =
+        read(path, &options).map_err(|e| refuse(e.to_string()))?;
+    let parse_seconds = begun.elapsed().as_secs_f64();
+    let begun = Instant::now();
+    let verdict = by.judge(&history, format, &budget);
+    let check_seconds = begun.elapsed().as_secs_f64();
+    if let Some(error) = unreadable(&verdict) {
+        return Err(refuse(error));
+    }
+    warnings.extend(verdict.warnings);
+    let mut details = verdict.details;
+    // These have places of their own in an answer.
+    for taken in ["model", "consistency", "operations", "file", "format", "schema_version"] {
+        details.remove(taken);
+    }
+    Ok(Answer {
+        schema_version: SCHEMA_VERSION,
+        file,
+        valid: verdict.valid,
+        model: by.model(),
+        consistency: by.consistency(),
+        format: format.name(),
+        operations: history.len() as u64,
+        algorithm: verdict.algorithm.or(Some(verdict.check)),
+        parse_seconds,
+        check_seconds,
+        peak_bytes: peak_bytes(),
+        warnings,
+        anomalies: verdict.anomalies,
+        reason: verdict.reason,
+        details,
+    })
+}
+
+fn read(path: &Path, options: &import::Options) -> Result<Imported, ImportError> {
+    if path.as_os_str() == "-" {
+        return import::read(io::stdin().lock(), options);
+    }
+    import::read_file(&log_of(path), options)
+}
+
+/// A run's folder stands for its log.
+fn log_of(path: &Path) -> PathBuf {
+    let log = path.join(LOG_FILE);
+    if path.is_dir() && log.exists() { log } else { path.to_owned() }
+}
+
+/// An operation that the model cannot read makes the file no history of this model: that is no verdict.
+fn unreadable(verdict: &Verdict) -> Option<String> {
+    let reason = verdict.reason.as_deref()?;
+    (verdict.valid == Valid::Unknown && reason.starts_with("operation #")).then(|| reason.to_owned())
+}

@@ -1,0 +1,129 @@
+//! Small histories through the whole of `check` but its process.
+
+use std::fs;
+use std::path::Path;
+
+use clap::Parser;
+use squall_checkers::Valid;
+use squall_history::Value;
+
+use super::by::By;
+use super::one::one;
+use crate::args::{CheckArgs, Cli, Command};
+
+const GOOD: &str = "{:process 0, :type :invoke, :f :write, :value 1}
+{:process 0, :type :ok, :f :write, :value 1}
+{:process 1, :type :invoke, :f :read, :value nil}
+{:process 1, :type :ok, :f :read, :value 1}
+";
+
+fn args(words: &[&str]) -> CheckArgs {
+    match Cli::try_parse_from(["squall", "check"].iter().chain(words)).unwrap().command {
+        Command::Check(args) => args,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn judge(text: &str, words: &[&str]) -> Result<super::Answer, super::Unreadable> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("history");
+    fs::write(&path, text).unwrap();
+    let args = args(&[&["x"], words].concat());
+    let initial = args.initial.as_deref().map_or(Value::Nil, |t| serde_json::from_str(t).unwrap());
+    one(&path, &By::find(&args.model, args.consistency.as_deref(), initial).unwrap(), &args)
+}
+
+#[test]
+fn a_small_history_is_judged() {
+    let good = judge(GOOD, &["--model", "register"]).unwrap();
+    assert_eq!((good.valid, good.operations, good.consistency), (Valid::Yes, 2, "linearizable"));
+    assert!(good.peak_bytes > 0 && good.algorithm.is_some());
+    let bad = judge(&GOOD.replace(":read, :value 1", ":read, :value 2"), &["--model", "register"]).unwrap();
+    assert_eq!((bad.valid, bad.anomalies.len()), (Valid::No, 1));
+    assert!(
+        bad.text().contains("INVALID: linearizable register is violated in 2 operations"),
+        "{}",
+        bad.text()
+    );
+}
+
+#[test]
+fn the_initial_value_counts() {
+    let read = GOOD.lines().skip(2).collect::<Vec<_>>().join("\n");
+    let with = |initial: &[&str]| judge(&read, &[&["--model", "register"], initial].concat()).unwrap().valid;
+    assert_eq!(with(&["--initial", "1"]), Valid::Yes);
+    assert_eq!(with(&["--initial", "2"]), Valid::No);
+    assert_eq!(with(&[]), Valid::No);
+}
+
+#[test]
+fn what_is_no_history_of_the_model_has_no_verdict() {
+    let error = judge(&GOOD.replace("write", "paint"), &["--model", "register"]).unwrap_err();
+    assert!(error.error.contains("`paint`"), "{error:?}");
+    let error = judge("", &["--model", "register"]).unwrap_err();
+    assert!(error.error.contains("empty"), "{error:?}");
+    let cut = &GOOD[..GOOD.len() - 20];
+    assert!(judge(cut, &["--model", "register"]).is_err());
+}
+
+#[test]
+fn no_time_is_unknown_with_a_reason() {
+    let answer = judge(GOOD, &["--model", "register", "--memory-limit", "0B"]).unwrap();
+    // So small a history is decided before anything is asked of the budget, or is left undecided: never more.
+    assert!(answer.valid != Valid::No);
+    if answer.valid == Valid::Unknown {
+        assert!(answer.reason.unwrap().contains("memory limit"));
+    }
+}
+
+#[test]
+fn names_are_looked_up_with_suggestions() {
+    let find = |model, consistency| By::find(model, consistency, Value::Nil);
+    let error = find("cas-registr", None).unwrap_err();
+    assert_eq!(error.0, "--model: no model is named `cas-registr`; did you mean `cas-register`?");
+    let error = find("list-append", Some("serialisable")).unwrap_err();
+    assert!(error.0.contains("did you mean `serializable`?"), "{error}");
+    assert!(find("register", Some("serializable")).is_err());
+    assert!(By::find("list-append", None, Value::Int(3)).is_err());
+    let by = find("list-append", Some("si")).unwrap();
+    assert_eq!((by.model(), by.consistency()), ("list-append", "snapshot-isolation"));
+}
+
+#[test]
+fn a_folder_of_a_run_stands_for_its_log() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("history.jsonl.zst"), GOOD).unwrap();
+    let args = args(&["x", "--model", "register"]);
+    let by = By::find("register", None, Value::Nil).unwrap();
+    assert_eq!(one(dir.path(), &by, &args).unwrap().operations, 2);
+    assert!(one(Path::new("/nowhere/at/all"), &by, &args).unwrap_err().error.contains("cannot read"));
+}
+
+/// Labelled histories of other projects, where they are at hand.
+#[test]
+fn labelled_histories_get_their_verdicts() {
+    let Some(corpora) = std::env::var_os("SQUALL_CORPORA") else {
+        eprintln!("skipped: SQUALL_CORPORA names no folder of labelled histories");
+        return;
+    };
+    let corpora = Path::new(&corpora);
+    let labels = fs::read_to_string(corpora.join("labels.tsv")).unwrap();
+    let mut judged = 0;
+    for row in labels.lines().skip(1) {
+        let columns: Vec<&str> = row.split('\t').collect();
+        let (file, format, model, verdict) = (columns[0], columns[1], columns[2], columns[3]);
+        let (model, consistency) = model.split_once(' ').map_or((model, None), |(m, c)| (m, Some(c)));
+        let initial = match (model, format) {
+            ("cas-register" | "multi-register", "edn") => Value::Int(0),
+            _ => Value::Nil,
+        };
+        let Ok(by) = By::find(model, consistency, initial) else { continue };
+        // The two wide histories belong to the checkers' own tests.
+        let args = args(&["x", "--model", model, "--time-limit", "20s"]);
+        let answer = one(&corpora.join(file), &by, &args).unwrap_or_else(|e| panic!("{e:?}"));
+        let expected = if verdict == "valid" { Valid::Yes } else { Valid::No };
+        assert_eq!(answer.valid, expected, "{file}: {:?}", answer.reason);
+        judged += 1;
+    }
+    assert!(judged >= 80, "only {judged}");
+}

@@ -1,0 +1,246 @@
+//! The campaign file, for editors.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde_json::{Value as Json, json};
+
+use super::tidy::without_null;
+use crate::Registry;
+use crate::campaign::Campaign;
+
+/// A campaign of squall: every target with every workload under every set of faults.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case", deny_unknown_fields)]
+#[allow(dead_code, reason = "it only describes")]
+struct File {
+    /// The campaign's name: a folder of the store.
+    name: Option<String>,
+    /// The seed from which every decision of every run follows. Random, and printed, if not given.
+    seed: Option<u64>,
+    /// Nodes of each cluster.
+    #[schemars(range(min = 1, max = 99))]
+    nodes: Option<u32>,
+    /// Processes that act at a time: a number, or `2n` for two a node.
+    concurrency: Option<Concurrency>,
+    /// Operations a second, all processes together, or `max` for as fast as answers come.
+    rate: Option<Rate>,
+    /// How long clients act before faults begin.
+    warm_up: Option<Duration>,
+    /// How long the main phase lasts.
+    time_limit: Option<Duration>,
+    /// How long the cluster may take to serve again after healing.
+    recovery_limit: Option<Duration>,
+    /// How long the cluster may take to serve after it was started.
+    ready_limit: Option<Duration>,
+    /// How long an operation may take before it counts as unanswered.
+    op_timeout: Option<Duration>,
+    /// How nodes come to be.
+    provider: Option<Provider>,
+    /// Systems under test.
+    targets: Option<OneOrMore<Target>>,
+    /// What clients do.
+    workloads: Option<OneOrMore<Workload>>,
+    /// Alternatives: each is a fault, or a list of faults that act together, or `none`.
+    faults: Option<OneOrMore<Together>>,
+    /// When faults come and go.
+    timing: Option<Timing>,
+    /// Combinations that are left out.
+    exclude: Option<OneOrMore<Select>>,
+    /// How often each combination runs.
+    #[schemars(range(min = 1, max = 100_000))]
+    repeat: Option<u32>,
+    /// Runs at once. Contention fakes elections, so more than one is for machines with cores to spare.
+    #[schemars(range(min = 1, max = 64))]
+    parallel: Option<u32>,
+    /// What every run is expected to show.
+    expect: Option<Expect>,
+    /// What a cluster that does not recover after healing means.
+    liveness: Option<Liveness>,
+    /// The folder that keeps runs.
+    store: Option<String>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[allow(dead_code, reason = "it only describes")]
+enum Concurrency {
+    Total(#[schemars(range(min = 1, max = 10_000))] u32),
+    PerNode(#[schemars(regex(pattern = "^[1-9][0-9]*n?$"))] String),
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[allow(dead_code, reason = "it only describes")]
+enum Rate {
+    PerSecond(#[schemars(extend("exclusiveMinimum" = 0))] f64),
+    Max(Max),
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+#[allow(dead_code, reason = "it only describes")]
+enum Max {
+    Max,
+}
+
+/// A duration with its unit: 500ms, 30s, 2min, 1h.
+#[derive(JsonSchema)]
+#[allow(dead_code, reason = "it only describes")]
+struct Duration(#[schemars(regex(pattern = r"^\s*[0-9]+(\.[0-9]+)?\s*(us|µs|ms|s|min|h)$"))] String);
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+#[allow(dead_code, reason = "it only describes")]
+enum Provider {
+    /// Namespaces on this machine.
+    Local,
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[allow(dead_code, reason = "it only describes")]
+enum OneOrMore<T> {
+    More(#[schemars(length(min = 1))] Vec<T>),
+    One(T),
+}
+
+/// Names and options are put in from the registry.
+#[derive(JsonSchema)]
+#[allow(dead_code, reason = "it only describes")]
+struct Target(String);
+
+/// Names and options are put in from the registry.
+#[derive(JsonSchema)]
+#[allow(dead_code, reason = "it only describes")]
+struct Workload(String);
+
+/// Names and options are put in from the registry.
+#[derive(JsonSchema)]
+#[allow(dead_code, reason = "it only describes")]
+struct Fault(String);
+
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[allow(dead_code, reason = "it only describes")]
+enum Together {
+    Several(#[schemars(length(min = 1))] Vec<Fault>),
+    One(Fault),
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[allow(dead_code, reason = "it only describes")]
+struct Timing {
+    /// Mean time on.
+    on: Option<Duration>,
+    /// Mean time off.
+    off: Option<Duration>,
+    /// No time on is shorter.
+    min: Option<Duration>,
+    /// No time on or off is longer.
+    max: Option<Duration>,
+}
+
+/// Combinations by the names of their parts; what is not said matches everything.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, extend("minProperties" = 1))]
+#[allow(dead_code, reason = "it only describes")]
+struct Select {
+    /// One of these targets.
+    target: Option<OneOrMore<String>>,
+    /// One of these workloads.
+    workload: Option<OneOrMore<String>>,
+    /// All of these faults, perhaps with others; `none` for no fault.
+    faults: Option<OneOrMore<String>>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[allow(dead_code, reason = "it only describes")]
+enum Expect {
+    Valid(Valid),
+    Invalid(Invalid),
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+#[allow(dead_code, reason = "it only describes")]
+enum Valid {
+    Valid,
+}
+
+/// Anomalies that must be found; any other still fails.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[allow(dead_code, reason = "it only describes")]
+struct Invalid {
+    /// Their types, such as `G-single`.
+    invalid: OneOrMore<String>,
+    /// In how many of the repeats: `1 of 5`.
+    at_least: Option<AtLeast>,
+}
+
+#[derive(JsonSchema)]
+#[allow(dead_code, reason = "it only describes")]
+struct AtLeast(#[schemars(regex(pattern = "^[1-9][0-9]* of [1-9][0-9]*$"))] String);
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+#[allow(dead_code, reason = "it only describes")]
+enum Liveness {
+    Fail,
+    Warn,
+}
+
+/// The schema, with the names that this registry has (any name will do where it has none) and the defaults
+/// of everything.
+pub fn campaign(registry: &Registry) -> Json {
+    let mut schema = without_null::<File>();
+    let of = |kinds: Vec<(&'static str, &'static str)>| named(&kinds.into_iter().collect());
+    let definitions = &mut schema["definitions"];
+    definitions["Target"] = of(registry.targets().iter().map(|k| (k.name, k.summary)).collect());
+    definitions["Workload"] = of(registry.workloads().iter().map(|k| (k.name, k.summary)).collect());
+    let mut faults: Vec<_> = registry.faults().iter().map(|k| (k.name, k.summary)).collect();
+    if !faults.is_empty() {
+        faults.push(("none", "no fault"));
+    }
+    definitions["Fault"] = of(faults);
+    schema["title"] = "A campaign of squall".into();
+    put_defaults(&mut schema);
+    schema
+}
+
+/// A name, or a name with its options; any name where none is known.
+fn named(kinds: &BTreeMap<&str, &str>) -> Json {
+    if kinds.is_empty() {
+        let any = json!({ "type": "object", "minProperties": 1, "maxProperties": 1 });
+        return json!({ "anyOf": [{ "type": "string" }, any] });
+    }
+    let names: Vec<&str> = kinds.keys().copied().collect();
+    let options = kinds.iter().map(|(name, summary)| {
+        let options = json!({ "type": ["object", "null"], "description": summary });
+        ((*name).to_owned(), options)
+    });
+    json!({ "anyOf": [
+        { "type": "string", "enum": names },
+        {
+            "type": "object",
+            "properties": options.collect::<serde_json::Map<_, _>>(),
+            "additionalProperties": false,
+            "minProperties": 1,
+            "maxProperties": 1,
+        },
+    ] })
+}
+
+/// What a key means that is not there. The seed is drawn, so it has none.
+fn put_defaults(schema: &mut Json) {
+    let defaults = serde_json::to_value(Campaign::default()).expect("a campaign has text keys only");
+    for key in ["nodes", "concurrency", "rate", "warm_up", "time_limit", "recovery_limit", "ready_limit"] {
+        schema["properties"][key]["default"] = defaults[key].clone();
+    }
+    for key in ["provider", "repeat", "parallel", "expect", "liveness", "store"] {
+        schema["properties"][key]["default"] = defaults[key].clone();
+    }
+}

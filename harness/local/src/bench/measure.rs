@@ -79,6 +79,7 @@ pub async fn clusters(
             dir: dir.join(format!("bench-{round}")),
             needs: [].into(),
             pcap: false,
+            visible: Vec::new(),
         };
         let start = Instant::now();
         let cluster = provider.provision(&spec).await?;

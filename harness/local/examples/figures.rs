@@ -28,7 +28,15 @@ async fn figures(provider: &LocalProvider) -> Result<(), Error> {
     show("five nodes up", &up);
     show("five nodes down", &down);
     let dir = dir.path().join("run");
-    let spec = ClusterSpec { nodes: 5, clients: 10, seed: 1, dir, needs: [].into(), pcap: false };
+    let spec = ClusterSpec {
+        nodes: 5,
+        clients: 10,
+        seed: 1,
+        dir,
+        needs: [].into(),
+        pcap: false,
+        visible: Vec::new(),
+    };
     let cluster = provider.provision(&spec).await?;
     show("policy flip", &bench::policy_flips(&cluster, 1000).await?);
     let (from, to) = (cluster.nodes[0].as_ref(), cluster.nodes[1].as_ref());

@@ -144,11 +144,13 @@ impl Command {
     }
 }
 
-/// Gives back what this process blocked or ignored, which `exec` would keep.
+/// Gives back what this process, or whoever started the harness, blocked or ignored: `exec` would keep it.
 fn reset_signals() -> nix::Result<()> {
     let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
-    // SAFETY: the default action runs no code of ours.
-    unsafe { sigaction(Signal::SIGPIPE, &default) }?;
+    for signal in Signal::iterator().filter(|signal| !matches!(signal, Signal::SIGKILL | Signal::SIGSTOP)) {
+        // SAFETY: the default action runs no code of ours.
+        unsafe { sigaction(signal, &default) }?;
+    }
     SigSet::empty().thread_set_mask()
 }
 

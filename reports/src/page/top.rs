@@ -8,7 +8,7 @@ use squall_history::{Outcome, RunHeader};
 
 use super::run::Run;
 use super::{linked, prose};
-use crate::text::{count, counted, date, duration, inert, percent, seconds};
+use crate::text::{count, counted, cut, date, duration, inert, percent, seconds};
 use crate::{Expected, RunOutcome};
 
 /// The verdict and the run in figures.
@@ -29,6 +29,9 @@ pub fn header(run: &Run<'_>) -> Markup {
                 @if r.valid != Valid::Yes || r.outcome != RunOutcome::Pass { div.why { (linked(&r.reason)) } }
                 @if let Some(said) = expectation(run) { p.why { (said) } }
                 (facts(run))
+                @if !r.warnings.is_empty() {
+                    p.warned { "⚠ " a href="#warnings" { (counted(r.warnings.len() as u64, "warning")) } ": " (prose(&cut(&r.warnings[0], 160), false)) }
+                }
             }
             (tiles(run))
         }
@@ -155,20 +158,22 @@ pub fn reproduce(run: &Run<'_>) -> Markup {
                 }
             }
             @if !run.result.warnings.is_empty() {
-                h3 { "Warnings" }
+                h3 id="warnings" { "Warnings" }
                 ul { @for w in &run.result.warnings { li { (prose(w, false)) } } }
             }
         }
     }
 }
 
-/// The command that the log's header implies.
+/// The command that the log's header names, or implies.
 fn command(h: &RunHeader) -> String {
-    let mut kinds: Vec<&str> = Vec::new();
-    if let Some(faults) = h.options.get("faults").and_then(Json::as_array) {
-        kinds.extend(faults.iter().filter_map(Json::as_str));
+    if let Some(command) = h.options.get("reproduce").and_then(Json::as_str) {
+        return command.to_owned();
     }
-    let faults = if kinds.is_empty() { String::new() } else { format!(" --faults {}", kinds.join(",")) };
+    let name = |fault: &Json| fault.as_str().or_else(|| fault.get("name")?.as_str()).map(str::to_owned);
+    let faults = h.options.get("faults").and_then(Json::as_array).into_iter().flatten();
+    let faults: Vec<String> = faults.filter_map(name).collect();
+    let faults = if faults.is_empty() { String::new() } else { format!(" --faults {}", faults.join(",")) };
     let nodes = if h.nodes.is_empty() { String::new() } else { format!(" --nodes {}", h.nodes.len()) };
     format!("squall run --target {} --workload {}{faults}{nodes} --seed {}", h.target, h.workload, h.seed)
 }

@@ -18,12 +18,17 @@ const LISTED: usize = 200;
 /// Operations of one anomaly that its table shows.
 const ROWS: usize = 60;
 
+/// Whether there is anything to explain.
+pub fn shown(run: &Run<'_>) -> bool {
+    run.result.valid != Valid::Yes || run.facts.error.is_some() || run.anomalies().next().is_some()
+}
+
 /// The section, or nothing for a valid run.
 pub fn section(run: &Run<'_>) -> Markup {
-    let all: Vec<(&str, &Anomaly)> = run.anomalies().collect();
-    if all.is_empty() && run.result.valid == Valid::Yes {
+    if !shown(run) {
         return html! {};
     }
+    let all: Vec<(&str, &Anomaly)> = run.anomalies().collect();
     html! {
         section id="why" {
             h2 { @if all.is_empty() { "Why it is unknown" } @else { "What was violated" } }

@@ -14,18 +14,11 @@ use crate::{Expected, RunOutcome};
 /// The verdict and the run in figures.
 pub fn header(run: &Run<'_>) -> Markup {
     let r = run.result;
-    let n = run.history.len() as u64;
     html! {
         div.top {
             p.eyebrow { "squall report · " (inert(&r.name)) }
             div.verdict.(run.tone()) {
-                h1 {
-                    @match r.valid {
-                        Valid::Yes => { b { "✓ Valid:" } " not violated in " (counted(n, "operation")) }
-                        Valid::No => { b { "✗ Invalid" } @if let Some(what) = found(run) { ": " (what) } }
-                        Valid::Unknown => { b { "? Unknown:" } " neither violated nor shown to hold" }
-                    }
-                }
+                h1 { b { (run.mark()) " " (run.word()) ":" } " " (rest(run)) }
                 @if r.valid != Valid::Yes || r.outcome != RunOutcome::Pass { div.why { (linked(&r.reason)) } }
                 @if let Some(said) = expectation(run) { p.why { (said) } }
                 (facts(run))
@@ -35,6 +28,18 @@ pub fn header(run: &Run<'_>) -> Markup {
             }
             (tiles(run))
         }
+    }
+}
+
+/// What follows the verdict's word.
+fn rest(run: &Run<'_>) -> String {
+    let n = counted(run.history.len() as u64, "operation");
+    match (run.result.outcome, run.result.valid) {
+        (RunOutcome::Error, _) => "the run could not be finished".to_owned(),
+        (_, Valid::No) => found(run).unwrap_or_else(|| "see below".to_owned()),
+        (RunOutcome::Fail, Valid::Yes) => format!("though nothing was violated in {n}"),
+        (_, Valid::Yes) => format!("not violated in {n}"),
+        (_, Valid::Unknown) => "neither violated nor shown to hold".to_owned(),
     }
 }
 

@@ -201,3 +201,22 @@ fn the_first_words_tell_violation_failure_and_expectation_apart() {
     assert!(first(&stuck, &facts()).starts_with("✗ Failed: "));
     assert_eq!(first(&good, &broken), "! Broke: the run could not be finished");
 }
+
+#[test]
+fn an_anomaly_of_very_many_operations_stays_readable() {
+    let history = demo::run(5, demo::Size { seconds: 30, workers: 60, pause: 6_000_000 }, true);
+    let all: Vec<u32> = (0..history.len() as u32).step_by(2).collect();
+    let anomaly = Anomaly {
+        kind: "lost".into(),
+        signature: String::new(),
+        explanation: "much ".repeat(100_000),
+        operations: all,
+        details: Default::default(),
+    };
+    let (result, page) = page("many", &history, &[Verdict::from_anomalies("set", vec![anomaly])]);
+    assert!(page.len() < 12_000_000, "{}", page.len());
+    assert!(terminal::summary(&result).len() < 10_000);
+    assert!(
+        page.contains("The pictures show the first 100 operations.") && page.contains("(500,000 characters)")
+    );
+}

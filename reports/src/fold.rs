@@ -293,6 +293,15 @@ mod tests {
     }
 
     #[test]
+    fn results_are_read_back_as_they_were_written() {
+        let verdicts =
+            [Verdict::from_anomalies("set", vec![anomaly("lost")]), Verdict::valid("stats").with("count", 3)];
+        let written = results(&History::default(), &verdicts, &Facts::default());
+        let text = serde_json::to_string_pretty(&written).unwrap();
+        assert_eq!(serde_json::from_str::<Results>(&text).unwrap(), written);
+    }
+
+    #[test]
     fn several_runs_are_tallied_and_the_worst_is_named() {
         let named = |name: &str, verdict: Verdict| RunResult {
             name: name.into(),

@@ -1,15 +1,15 @@
 //! Data of files: reading, writing, resizing, syncing.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use super::power::Forgotten;
-use super::state::{OpenFile, Shared, lock};
+use super::state::{OpenFile, Shared, lock, os};
 use super::tree::FileState;
 use super::undo::Undo;
 
@@ -92,19 +92,18 @@ impl Shared {
 
     /// Changes a file's size.
     pub fn resize(&self, ino: u64, open: Option<&OpenFile>, size: u64) -> io::Result<()> {
-        let (file, state);
         let (file, state) = match open {
-            Some(open) => (&open.file, &open.state),
+            Some(open) => (open.file.clone(), open.state.clone()),
             None => {
-                let path = self.path(ino)?;
-                let flags =
-                    OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOFOLLOW).open(path);
-                file = Arc::new(flags?);
-                state = self.tree().state(ino).ok_or(io::ErrorKind::NotFound)?;
-                (&file, &state)
+                let state = self.tree().state(ino).ok_or_else(|| os(libc::ESTALE))?;
+                let file = match self.path(ino) {
+                    Ok(path) => Arc::new(OpenOptions::new().read(true).write(true).open(path)?),
+                    Err(nameless) => lock(&state.opened).upgrade().ok_or(nameless)?,
+                };
+                (file, state)
             }
         };
-        self.change(state, |undo| undo.record_resize(file, size), || file.set_len(size))
+        self.change(&state, |undo| undo.record_resize(&file, size), || file.set_len(size))
     }
 
     /// Reserves room, punches holes, or whatever `fallocate` does in this mode.
@@ -113,11 +112,11 @@ impl Shared {
             libc::FALLOC_FL_KEEP_SIZE | libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_ZERO_RANGE;
         if mode & !KNOWN != 0 {
             // Moving what follows could not be undone in place.
-            return Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP));
+            return Err(os(libc::EOPNOTSUPP));
         }
         let allocate = || {
             let (Ok(from), Ok(bytes)) = (i64::try_from(offset), i64::try_from(length)) else {
-                return Err(io::ErrorKind::InvalidInput.into());
+                return Err(os(libc::EINVAL));
             };
             // SAFETY: takes no memory; the descriptor is open.
             match unsafe { libc::fallocate(open.file.as_raw_fd(), mode, from, bytes) } {
@@ -239,15 +238,18 @@ impl Shared {
         files.iter().map(|state| lock(&state.undo).unsynced_bytes()).sum()
     }
 
-    /// The attributes of an open file, or of one with a name.
-    pub fn metadata(&self, ino: u64, open: Option<&OpenFile>) -> io::Result<std::fs::Metadata> {
-        match open {
-            Some(open) => open.file.metadata(),
-            None => {
-                let metadata = self.path(ino)?.symlink_metadata()?;
-                debug_assert!(metadata.ino() == ino || ino == super::tree::ROOT || ino == u64::MAX);
-                Ok(metadata)
+    /// The attributes of a file, and whether it has a name.
+    pub fn metadata(&self, ino: u64, open: Option<&OpenFile>) -> io::Result<(Metadata, bool)> {
+        let path = self.path(ino);
+        let named = path.is_ok();
+        let metadata = match (open, path) {
+            (Some(open), _) => open.file.metadata()?,
+            (None, Ok(path)) => path.symlink_metadata()?,
+            (None, Err(nameless)) => {
+                let opened = self.tree().state(ino).and_then(|state| lock(&state.opened).upgrade());
+                opened.ok_or(nameless)?.metadata()?
             }
-        }
+        };
+        Ok((metadata, named))
     }
 }

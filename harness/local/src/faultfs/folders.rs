@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::journal::{Change, Place};
 use super::options::Owner;
-use super::state::{OpenFile, Shared, lock};
+use super::state::{OpenFile, Shared, lock, os};
 
 /// The entries of a folder as they were when a program began to read it: what it removes meanwhile must not
 /// move the rest.
@@ -57,7 +57,7 @@ impl Shared {
         let metadata = file.metadata()?;
         let state = self.tree_mut().learn(place, self.number_of(&metadata), false);
         lock(&state.undo).metadata_changed();
-        Ok((metadata, OpenFile { file: Arc::new(file), state }))
+        Ok((metadata, OpenFile::new(Arc::new(file), state)))
     }
 
     /// Creates a folder.
@@ -81,7 +81,7 @@ impl Shared {
     pub fn make_node(&self, place: Place, creator: Creator) -> io::Result<Metadata> {
         let kind = creator.mode & libc::S_IFMT;
         if ![libc::S_IFREG, libc::S_IFIFO, libc::S_IFSOCK].contains(&kind) {
-            return Err(io::Error::from_raw_os_error(libc::EPERM));
+            return Err(os(libc::EPERM));
         }
         self.appear(place, |path| {
             let name = CString::new(path.as_os_str().as_bytes())?;
@@ -129,8 +129,8 @@ impl Shared {
         let path = self.root.join(self.tree().path_of(place)?);
         let metadata = path.symlink_metadata()?;
         match (folder, metadata.is_dir()) {
-            (true, false) => return Err(io::ErrorKind::NotADirectory.into()),
-            (false, true) => return Err(io::ErrorKind::IsADirectory.into()),
+            (true, false) => return Err(os(libc::ENOTDIR)),
+            (false, true) => return Err(os(libc::EISDIR)),
             (true, true) => must_be_empty(&path)?,
             (false, false) => {}
         }
@@ -158,8 +158,8 @@ impl Shared {
                 let inos = [ino, self.number_of(&existing)];
                 Change::Exchanged { one: from.clone(), other: to.clone(), inos }
             }
-            None if flags & libc::RENAME_EXCHANGE != 0 => return Err(io::ErrorKind::NotFound.into()),
-            Some(_) if flags & libc::RENAME_NOREPLACE != 0 => return Err(io::ErrorKind::AlreadyExists.into()),
+            None if flags & libc::RENAME_EXCHANGE != 0 => return Err(os(libc::ENOENT)),
+            Some(_) if flags & libc::RENAME_NOREPLACE != 0 => return Err(os(libc::EEXIST)),
             // Two names of one file: nothing happens.
             Some(existing) if self.number_of(&existing) == ino => return Ok(()),
             existing => {
@@ -201,14 +201,14 @@ impl Shared {
         let aside = self.new_aside();
         if existing.is_dir() {
             if !source.symlink_metadata()?.is_dir() {
-                return Err(io::ErrorKind::IsADirectory.into());
+                return Err(os(libc::EISDIR));
             }
             must_be_empty(target)?;
             exchange(source, target)?;
             std::fs::rename(source, &aside)?;
         } else {
             if source.symlink_metadata()?.is_dir() {
-                return Err(io::ErrorKind::NotADirectory.into());
+                return Err(os(libc::ENOTDIR));
             }
             std::fs::hard_link(target, &aside)?;
             std::fs::rename(source, target)?;
@@ -243,7 +243,7 @@ impl Shared {
             Owner::Same => std::os::unix::fs::lchown(self.path(ino)?, uid, gid),
             Owner::Single { uid: own_uid, gid: own_gid } => {
                 let stays = uid.is_none_or(|uid| uid == own_uid) && gid.is_none_or(|gid| gid == own_gid);
-                if stays { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::EPERM)) }
+                if stays { Ok(()) } else { Err(os(libc::EPERM)) }
             }
         }
     }
@@ -268,7 +268,7 @@ fn is_gone(error: &io::Error) -> bool {
 fn must_be_empty(folder: &Path) -> io::Result<()> {
     match std::fs::read_dir(folder)?.next() {
         None => Ok(()),
-        Some(_) => Err(io::ErrorKind::DirectoryNotEmpty.into()),
+        Some(_) => Err(os(libc::ENOTEMPTY)),
     }
 }
 

@@ -19,7 +19,7 @@ use super::folders::Creator;
 use super::journal::Place;
 use super::options::Owner;
 use super::rules::Decision;
-use super::state::{OpenFile, Shared};
+use super::state::{OpenFile, Shared, os};
 
 /// How long the kernel may believe what it was told. Changes that it did not ask for are announced to it.
 const TTL: Duration = Duration::from_secs(1);
@@ -72,6 +72,14 @@ impl Server {
 
     fn attributes(&self, metadata: &std::fs::Metadata) -> io::Result<FileAttr> {
         attributes(&self.shared, metadata)
+    }
+
+    /// The attributes of a file that has been looked up, whether it still has a name or not.
+    fn known_attributes(&self, ino: u64, open: Option<&OpenFile>) -> io::Result<FileAttr> {
+        let (metadata, named) = self.shared.metadata(ino, open)?;
+        let attributes = self.attributes(&metadata)?;
+        // What is kept aside has a name behind the scenes.
+        Ok(if named { attributes } else { FileAttr { nlink: 0, ..attributes } })
     }
 
     fn answer_entry(
@@ -138,7 +146,7 @@ fn attributes(shared: &Shared, metadata: &std::fs::Metadata) -> io::Result<FileA
         Owner::Same => (metadata.uid(), metadata.gid()),
         Owner::Single { uid, gid } => (uid, gid),
     };
-    let kind = FileType::from_std(metadata.file_type()).ok_or(io::ErrorKind::InvalidData)?;
+    let kind = FileType::from_std(metadata.file_type()).ok_or_else(|| os(libc::EIO))?;
     Ok(FileAttr {
         ino: INodeNo(shared.number_of(metadata)),
         size: metadata.size(),
@@ -201,7 +209,7 @@ impl Filesystem for Server {
     fn getattr(&self, _: &Request, ino: INodeNo, handle: Option<FileHandle>, reply: ReplyAttr) {
         let work = || {
             let open = handle.and_then(|handle| self.shared.handle(handle.0).ok());
-            self.attributes(&self.shared.metadata(ino.0, open.as_deref())?)
+            self.known_attributes(ino.0, open.as_deref())
         };
         match work() {
             Ok(attributes) => reply.attr(&TTL, &attributes),
@@ -233,12 +241,12 @@ impl Filesystem for Server {
         let decision = match size {
             None => Decision::default(),
             Some(size) => self.decide(DiskCall::Truncate, ino.0, 0, || {
-                self.shared.metadata(ino.0, open.as_deref()).is_ok_and(|metadata| size > metadata.len())
+                self.shared.metadata(ino.0, open.as_deref()).is_ok_and(|(metadata, _)| size > metadata.len())
             }),
         };
         let work = || {
             self.set_attributes(ino.0, open.as_deref(), &change)?;
-            self.attributes(&self.shared.metadata(ino.0, open.as_deref())?)
+            self.known_attributes(ino.0, open.as_deref())
         };
         self.answer(decision, work, move |result| match result {
             Ok(attributes) => reply.attr(&TTL, &attributes),

@@ -28,6 +28,13 @@ pub(super) struct OpenFile {
     pub state: Arc<FileState>,
 }
 
+impl OpenFile {
+    pub fn new(file: Arc<File>, state: Arc<FileState>) -> Self {
+        *lock(&state.opened) = Arc::downgrade(&file);
+        OpenFile { file, state }
+    }
+}
+
 /// The file system.
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -63,7 +70,7 @@ impl Shared {
     pub fn new(root: &Path, options: Options) -> io::Result<Self> {
         let root = root.canonicalize()?;
         if !root.is_dir() {
-            return Err(io::ErrorKind::NotADirectory.into());
+            return Err(os(libc::ENOTDIR));
         }
         let aside = aside_of(&root)?;
         std::fs::create_dir_all(&aside)?;
@@ -157,7 +164,7 @@ impl Shared {
 
     pub fn handle(&self, handle: u64) -> io::Result<Arc<OpenFile>> {
         let handles = self.handles.read().unwrap_or_else(PoisonError::into_inner);
-        handles.get(&handle).cloned().ok_or_else(|| io::Error::from_raw_os_error(libc::EBADF))
+        handles.get(&handle).cloned().ok_or_else(|| os(libc::EBADF))
     }
 
     pub fn drop_handle(&self, handle: u64) {
@@ -188,13 +195,12 @@ impl Shared {
     pub fn open(&self, ino: u64, flags: i32) -> io::Result<OpenFile> {
         let path = self.path(ino)?;
         let writes = flags & libc::O_ACCMODE != libc::O_RDONLY;
-        let state = self.tree().state(ino).ok_or_else(|| io::Error::from_raw_os_error(libc::ESTALE))?;
+        let state = self.tree().state(ino).ok_or_else(|| os(libc::ESTALE))?;
         let mut options = OpenOptions::new();
         // Undoing a write needs to read what was there. The kernel says where to append; O_APPEND would
         // override it.
         options.read(true).write(writes).custom_flags(libc::O_NOFOLLOW);
-        let file = Arc::new(options.open(path)?);
-        Ok(OpenFile { file, state })
+        Ok(OpenFile::new(Arc::new(options.open(path)?), state))
     }
 }
 
@@ -206,7 +212,7 @@ impl Drop for Shared {
 
 /// `data` is kept company by `.data.unsynced`.
 fn aside_of(root: &Path) -> io::Result<PathBuf> {
-    let name = root.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let name = root.file_name().ok_or_else(|| os(libc::EINVAL))?;
     let mut hidden = std::ffi::OsString::from(".");
     hidden.push(name);
     hidden.push(".unsynced");
@@ -235,4 +241,9 @@ fn start_sweeper() -> io::Result<Sender<PathBuf>> {
 /// program is told that it failed.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An error as programs know them. (`io::ErrorKind` alone has no number.)
+pub(super) fn os(errno: i32) -> io::Error {
+    io::Error::from_raw_os_error(errno)
 }

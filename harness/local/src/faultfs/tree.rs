@@ -4,9 +4,10 @@
 //! bookkeeping but their names. Paths are put together when they are needed.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use super::journal::Place;
 use super::reads::StaleBlocks;
@@ -21,6 +22,8 @@ pub(super) struct FileState {
     pub ino: u64,
     pub undo: Mutex<Undo>,
     pub stale: Mutex<StaleBlocks>,
+    /// The latest descriptor of it that was opened: how to reach it when it has no name.
+    pub opened: Mutex<Weak<File>>,
 }
 
 #[derive(Debug)]

@@ -40,7 +40,8 @@ fn data(stage: &Stage) {
     drop(file);
     assert_eq!(stage.counters().unsynced_bytes, 9_000);
     let discarded = stage.cut_power();
-    assert_eq!((discarded.bytes, discarded.writes, discarded.files, discarded.names), (9_000, 1, 1, 0));
+    assert_eq!((discarded.bytes, discarded.files, discarded.names), (9_000, 1, 0));
+    assert!(discarded.writes >= 1, "the kernel may split a write");
     let mut expected = vec![b'a'; 10_000];
     expected[50..150].fill(b'b');
     assert_eq!(stage.read("f"), expected);
@@ -143,7 +144,7 @@ fn synchronous(stage: &Stage) {
 }
 
 fn torn(stage: &Stage) {
-    let (mut lost, mut survived, mut split) = (0, 0, 0);
+    let (mut lost, mut survived, mut split, mut torn_writes) = (0, 0, 0, 0);
     for seed in 0..60 {
         let sector_bytes = if seed % 2 == 0 { 512 } else { 4096 };
         stage.write_durably("f", &[b'.'; 16_384]);
@@ -169,9 +170,14 @@ fn torn(stage: &Stage) {
             [true, false] => lost += 1,
             _ => survived += 1,
         }
-        assert_eq!(discarded.torn_writes, u64::from(kinds == [true, true]), "seed {seed}");
+        // The kernel may split a write, so one that is torn may consist of two that are not.
+        assert!(discarded.torn_writes == 0 || kinds == [true, true], "seed {seed}: {discarded:?}");
+        torn_writes += discarded.torn_writes;
     }
-    assert!(split > 20 && lost > 0 && survived > 0, "{split} split, {lost} lost, {survived} survived");
+    assert!(
+        split > 20 && torn_writes > 10 && lost > 0 && survived > 0,
+        "{split} split, {lost} lost, {survived} survived"
+    );
 }
 
 fn lost_sync(stage: &Stage) {

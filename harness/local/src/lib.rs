@@ -11,6 +11,7 @@ mod channel;
 pub mod clock;
 mod exec;
 mod fabric;
+pub mod faultfs;
 mod forwarding;
 mod init;
 pub mod keeper;

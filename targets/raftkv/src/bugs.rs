@@ -32,6 +32,8 @@ pub enum Bug {
     WatchReorders,
     LockWithoutFence,
     LeaseRevokedByOldLeader,
+    MembershipTwoMajorities,
+    RemovedNodeVotes,
     SnapshotLosesTail,
     SnapshotForgetsSessions,
     SnapshotDuringApply,
@@ -115,6 +117,16 @@ pub const BUGS: &[(Bug, &str, &str)] = &[
         Bug::LeaseRevokedByOldLeader,
         "lease-revoked-by-old-leader",
         "a node that led keeps timing leases, and an expiry does not look for renewals",
+    ),
+    (
+        Bug::MembershipTwoMajorities,
+        "membership-two-majorities",
+        "several voters may be changed at once, and before the last change is committed",
+    ),
+    (
+        Bug::RemovedNodeVotes,
+        "removed-node-votes",
+        "nodes that were removed still campaign, and their votes still count",
     ),
     (
         Bug::SnapshotLosesTail,

@@ -89,6 +89,8 @@ pub struct Core {
     /// As leader: the index of this term's no-op.
     pub(super) noop: Index,
     pub(super) reads: Reads,
+    /// As leader: who should take over, and until when proposals wait for that.
+    pub(super) transfer: Option<(NodeId, Micros)>,
     /// The latest durable snapshot.
     pub(super) snapshot: Option<SnapshotMeta>,
     pub(super) out: Output,
@@ -121,6 +123,7 @@ impl Core {
             peers: BTreeMap::new(),
             noop: 0,
             reads: Reads::default(),
+            transfer: None,
             snapshot: restored.snapshot,
             out: Output::default(),
         };
@@ -144,6 +147,8 @@ impl Core {
             Input::Receive { from, message } => self.receive(from, message),
             Input::Propose { id, data } => self.propose(id, data),
             Input::Read { id, lease } => self.read(id, lease),
+            Input::ChangeMembership { id, membership } => self.change_membership(id, membership),
+            Input::Transfer { to } => self.transfer(to),
             Input::Persisted { seq } => self.persisted(seq),
             Input::Snapshotted { meta, keep_after } => self.snapshotted(meta, keep_after),
             Input::PieceKept { from, index, offset } => self.piece_kept(from, index, offset),
@@ -238,6 +243,7 @@ impl Core {
                 self.on_snapshot(Piece { from, meta, offset, data, last })
             }
             Message::SnapshotReply { index, offset, .. } => self.on_snapshot_reply(from, index, offset),
+            Message::TimeoutNow { .. } => self.on_timeout_now(from),
             Message::ReadIndex { batch, .. } => self.on_read_index(from, batch),
             Message::ReadIndexReply { batch, index, .. } => self.on_read_index_reply(batch, index),
         }
@@ -277,7 +283,12 @@ impl Core {
     pub(super) fn append(&mut self, entry: Entry) {
         self.write().entries.push(entry.clone());
         self.durability.note_appended(entry.index);
+        let members = matches!(entry.payload, Payload::Membership(_));
         self.log.push(entry);
+        if members && self.role == Role::Leader {
+            // With something to send, the first message finds out where a new member stands.
+            self.follow_membership(self.log.last_index());
+        }
     }
 
     /// Sends something that promises nothing.

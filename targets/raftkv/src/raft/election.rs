@@ -1,7 +1,6 @@
 //! Who leads: terms, pre-vote, votes, the leader's first entry, check-quorum (§5.2, §5.4.1; thesis §6.2, §9.6).
 
 use super::core::Core;
-use super::progress::Progress;
 use super::types::*;
 use crate::bugs::Bug;
 
@@ -94,7 +93,7 @@ impl Core {
     /// Asks whether an election could be won, before disturbing anyone with a new term (thesis §9.6).
     pub(super) fn campaign_before_vote(&mut self) {
         self.reset_election_deadline();
-        if !self.is_voter() {
+        if !self.is_voter() && !self.has(Bug::RemovedNodeVotes) {
             return;
         }
         self.fail_reads();
@@ -178,17 +177,18 @@ impl Core {
 
     fn won(&self) -> bool {
         let membership = self.log.membership();
-        let granted = self.votes.iter().filter(|(id, yes)| **yes && membership.voters.contains(id)).count();
+        let counts = |id: &NodeId| membership.voters.contains(id) || self.has(Bug::RemovedNodeVotes);
+        let granted = self.votes.iter().filter(|(id, yes)| **yes && counts(id)).count();
         granted >= membership.quorum()
     }
 
     fn become_leader(&mut self) {
         self.set_role(Role::Leader, Some(self.config.id));
         let next = self.log.last_index() + 1;
-        let others: Vec<NodeId> = self.log.membership().others(self.config.id).collect();
-        self.peers = others.into_iter().map(|id| (id, Progress::new(next, self.now))).collect();
+        self.follow_membership(next);
         self.reads.begin_term();
         self.noop = next;
+        self.transfer = None;
         self.append(Entry { term: self.term, index: next, payload: Payload::Noop });
         self.heartbeat_deadline = self.now + self.config.heartbeat;
     }

@@ -38,6 +38,11 @@ impl Log {
         self.base_index
     }
 
+    /// The index of the entry that brought the membership in force.
+    pub fn membership_index(&self) -> Index {
+        self.memberships.last().expect("the first membership is never removed").0
+    }
+
     /// The membership as of entry `index`.
     pub fn membership_at(&self, index: Index) -> &Membership {
         let at = self.memberships.iter().rev().find(|(at, _)| *at <= index);

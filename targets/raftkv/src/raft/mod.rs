@@ -7,6 +7,7 @@ mod core;
 mod durable;
 mod election;
 mod log;
+mod membership;
 mod progress;
 mod read;
 mod replication;

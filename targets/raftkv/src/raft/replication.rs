@@ -11,7 +11,8 @@ impl Core {
     pub(super) fn propose(&mut self, id: u64, data: Bytes) {
         let result = if self.role != Role::Leader {
             Err(Refusal::NotLeader)
-        } else if self.log.last_index() - self.commit >= self.config.max_uncommitted {
+        } else if self.log.last_index() - self.commit >= self.config.max_uncommitted || self.is_transferring()
+        {
             Err(Refusal::Busy)
         } else {
             let index = self.log.last_index() + 1;
@@ -123,6 +124,7 @@ impl Core {
         peer.last_heard = now;
         peer.accepted(matched);
         self.advance_commit();
+        self.hand_over_if_ready(from);
     }
 
     pub(super) fn on_rejected(&mut self, from: NodeId, prev: Index, hint_index: Index, hint_term: Term) {
@@ -189,6 +191,10 @@ impl Core {
         let current = self.log.term_at(candidate) == Some(self.term);
         if candidate > self.commit && (current || self.has(Bug::CommitOldTerm)) {
             self.commit = candidate;
+            // A leader that is no longer a member leads until that is committed (thesis §4.2.2).
+            if !self.is_voter() && self.commit >= self.log.membership_index() {
+                self.become_follower(self.term, None);
+            }
         }
     }
 

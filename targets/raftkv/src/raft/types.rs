@@ -3,7 +3,7 @@
 //! Plain data only. Everything that crosses the network or reaches the disk is `serde`, so that a change
 //! of format shows in one file.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -80,12 +80,14 @@ pub struct Membership {
     pub voters: BTreeSet<NodeId>,
     /// Nodes that receive the log but do not count (thesis §4.2.1).
     pub learners: BTreeSet<NodeId>,
+    /// Where members listen for their peers, as far as the log was told.
+    pub addresses: BTreeMap<NodeId, String>,
 }
 
 impl Membership {
     /// A cluster of voters only.
     pub fn of(voters: impl IntoIterator<Item = NodeId>) -> Membership {
-        Membership { voters: voters.into_iter().collect(), learners: BTreeSet::new() }
+        Membership { voters: voters.into_iter().collect(), ..Membership::default() }
     }
 
     /// How many voters make a majority.
@@ -230,6 +232,10 @@ pub enum Message {
         term: Term,
         batch: u64,
     },
+    /// The leader wants the receiver to take its place at once (thesis §3.10).
+    TimeoutNow {
+        term: Term,
+    },
     /// `None`: this node could not confirm that it leads.
     ReadIndexReply {
         term: Term,
@@ -253,6 +259,7 @@ impl Message {
             | Message::HeartbeatReply { term, .. }
             | Message::Snapshot { term, .. }
             | Message::SnapshotReply { term, .. }
+            | Message::TimeoutNow { term }
             | Message::ReadIndex { term, .. }
             | Message::ReadIndexReply { term, .. } => term,
         }
@@ -280,6 +287,15 @@ pub enum Input {
         lease: bool,
     },
 
+    /// Append this membership, if we lead and it is one step away from the current one (thesis §4.1).
+    ChangeMembership {
+        id: u64,
+        membership: Membership,
+    },
+    /// Hand the office to another voter, when it has caught up.
+    Transfer {
+        to: NodeId,
+    },
     /// Every write up to and including this sequence number is durable.
     Persisted {
         seq: u64,
@@ -321,8 +337,14 @@ pub struct Write {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Refusal {
     NotLeader,
-    /// Too much is waiting to be committed.
+    /// Too much is waiting to be committed, or the office is being handed over.
     Busy,
+    /// An earlier membership is not committed yet, or nothing of the leader's term is.
+    ChangePending,
+    /// More than one voter would change at once, or none would be left.
+    ChangeTooBig,
+    /// The learner lacks too much to be of use as a voter.
+    NotCaughtUp,
 }
 
 /// What became of a proposal: its index and term, which do not mean that it will be committed.

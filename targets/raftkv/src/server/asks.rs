@@ -8,7 +8,7 @@ use super::error::ApiError;
 use super::status::Status;
 use super::wire::Frame;
 use crate::kv::{Answer, Change, Command, SessionSeq, Store, Txn, Versioned};
-use crate::raft::{Index, NodeId, SnapshotMeta};
+use crate::raft::{Index, Membership, NodeId, SnapshotMeta};
 use crate::wal::WalError;
 
 /// Whatever the core thread must hear of.
@@ -41,9 +41,20 @@ pub enum Ask {
         prefix: String,
         wait: Duration,
     },
+    Members(MemberChange),
+    /// Hand the leader's office to this node.
+    Transfer(NodeId),
     Status,
     Hash,
     Metrics,
+}
+
+/// One step of membership.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MemberChange {
+    AddLearner { id: NodeId, address: String },
+    Promote(NodeId),
+    Remove(NodeId),
 }
 
 /// What a client wants to know.
@@ -96,6 +107,7 @@ pub enum Reply {
         applied: Index,
         hash: u64,
     },
+    Members(Membership),
     Status(Box<Status>),
     Text(String),
 }

@@ -27,6 +27,8 @@ pub struct Config {
     /// A snapshot is taken after this many entries.
     pub snapshot_entries: u64,
     /// Answer linearizable reads from local state: wrong on purpose.
+    /// Begin as a stranger: an existing cluster will add this node.
+    pub join: bool,
     pub unsafe_reads: bool,
     pub fsync: bool,
     pub bug: Option<Bug>,
@@ -49,6 +51,7 @@ pub const OPTIONS: &str = "\
   --request-timeout TIME    when to give up on a request (default: 1500ms)
   --max-in-flight N         client requests at once; more are refused as busy (default: 4096)
   --snapshot-entries N      take a snapshot after so many entries (default: 100000)
+  --join                    begin as a stranger that an existing cluster will add (POST /members)
   --unsafe-reads            answer linearizable reads from local state: wrong on purpose
   --no-fsync                never flush the log: loses data on power failure
   --bug NAME                carry a classic mistake (see `bugs`)";
@@ -73,6 +76,7 @@ impl Config {
             max_in_flight: 4096,
             max_body_bytes: 2 << 20,
             snapshot_entries: 100_000,
+            join: false,
             unsafe_reads: false,
             fsync: true,
             bug: None,
@@ -113,6 +117,7 @@ impl Config {
         if let Some(count) = given.take("--snapshot-entries") {
             config.snapshot_entries = parsed::<std::num::NonZero<u64>>(&count)?.get();
         }
+        config.join = given.take("--join").is_some();
         config.unsafe_reads = given.take("--unsafe-reads").is_some();
         config.fsync = given.take("--no-fsync").is_none();
         config.bug = given.take("--bug").map(|name| parsed(&name)).transpose()?;
@@ -121,11 +126,11 @@ impl Config {
 
     /// The members as the log's first membership.
     pub fn founders(&self) -> Membership {
-        Membership::of(self.peers.keys().copied())
+        if self.join { Membership::default() } else { Membership::of(self.peers.keys().copied()) }
     }
 }
 
-const FLAGS: [&str; 2] = ["--unsafe-reads", "--no-fsync"];
+const FLAGS: [&str; 3] = ["--join", "--unsafe-reads", "--no-fsync"];
 
 /// Options as given, each at most once.
 struct Given(BTreeMap<String, String>);

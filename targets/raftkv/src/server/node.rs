@@ -61,6 +61,20 @@ pub struct Node {
     swept: Instant,
 }
 
+/// What a node is made of.
+#[derive(Debug)]
+pub struct Parts {
+    pub config: Config,
+    pub core: Core,
+    pub store: Store,
+    pub peers: Peers,
+    pub disk: Sender<DiskJob>,
+    pub compaction: Compaction,
+    pub origin: Instant,
+    /// Random: request numbers begin there.
+    pub seed: u64,
+}
+
 /// Why the core thread ended.
 #[derive(Debug)]
 pub enum End {
@@ -69,17 +83,8 @@ pub enum End {
 }
 
 impl Node {
-    /// `seed` is random: request numbers begin there.
-    pub fn new(
-        config: Config,
-        core: Core,
-        store: Store,
-        peers: Peers,
-        disk: Sender<DiskJob>,
-        compaction: Compaction,
-        origin: Instant,
-        seed: u64,
-    ) -> Node {
+    pub fn new(parts: Parts) -> Node {
+        let Parts { config, core, store, peers, disk, compaction, origin, seed } = parts;
         Node {
             config,
             core,
@@ -195,6 +200,7 @@ impl Node {
         for (id, result) in output.proposals {
             self.proposed(id, result);
         }
+        self.peers.meet(self.core.log().membership());
         let news = !output.committed.is_empty();
         for entry in output.committed {
             self.apply(entry);
@@ -233,13 +239,17 @@ impl Node {
 
     fn apply(&mut self, entry: Entry) {
         // Another entry was committed where our proposal stood: ours can never be.
-        if let Some((term, id)) = self.proposed.remove(&entry.index)
+        let mine = self.proposed.remove(&entry.index);
+        if let Some((term, id)) = mine
             && term != entry.term
         {
             self.finish(id, Err(ApiError::Superseded));
         }
         let Payload::Command(data) = entry.payload else {
             self.store.skip(entry.index);
+            if let (Payload::Membership(members), Some((_, id))) = (entry.payload, mine) {
+                self.finish(id, Ok(Reply::Members(members)));
+            }
             return;
         };
         let request: Request = postcard::from_bytes(&data).expect("only our own servers write the log");

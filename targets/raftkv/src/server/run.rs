@@ -16,7 +16,7 @@ use super::asks::Event;
 use super::compaction::Compaction;
 use super::config::Config;
 use super::http::{self, Front};
-use super::node::{End, Node};
+use super::node::{End, Node, Parts};
 use super::restore::{Start, restore};
 use super::{disk, peer, trace};
 use crate::bugs::Bug;
@@ -81,7 +81,9 @@ impl Server {
         let (writes, write_queue) = channel();
         let disk = disk::spawn(wal, write_queue, events.clone())?;
         let peers = peer::start(&config, peer_listener, events.clone());
-        let node = Node::new(config.clone(), core, store, peers, writes, compaction, origin, random());
+        let (config_copy, seed) = (config.clone(), random());
+        let parts = Parts { config: config_copy, core, store, peers, disk: writes, compaction, origin, seed };
+        let node = Node::new(parts);
         let (end, ended) = oneshot::channel();
         let core = std::thread::Builder::new().name("core".into()).spawn(move || {
             let _ = end.send(node.run(&inbox));

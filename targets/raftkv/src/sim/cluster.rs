@@ -143,6 +143,16 @@ impl Cluster {
         cluster
     }
 
+    /// Starts a node that no membership mentions yet.
+    pub fn join(&mut self, id: NodeId) {
+        let store = Store::new(self.bug);
+        let node = SimNode { core: None, store, disk: Disk::default(), incoming: Vec::new(), lives: 0 };
+        self.nodes.insert(id, node);
+        let founders = std::mem::take(&mut self.membership);
+        self.start(id);
+        self.membership = founders;
+    }
+
     /// Starts a node from its disk. Nothing happens if it is up.
     pub fn start(&mut self, id: NodeId) {
         let Some(node) = self.nodes.get_mut(&id).filter(|n| n.core.is_none()) else { return };

@@ -8,6 +8,8 @@
 //! - `propose n1 k=v`, `read n1 k`, `lease-read n1 k`: a client of this node;
 //! - `persist n1`: its oldest write becomes durable; `crash n1`, `start n1`;
 //! - `snapshot n1`: its log forgets everything that is applied;
+//! - `transfer n1 n2`; `join n4`: a new node without members; `members n1 n2 n3 learners n4`: n1 is
+//!   asked for these voters and learners;
 //! - `batch 0`: nodes started from now on send at most so many bytes of entries, or one entry, at once;
 //! - `deliver n1 n2 [all]`, `drop n1 n2`: the oldest message (or all) on this wire;
 //! - `cut n1 n2`, `heal`: what `run` may deliver; `run`: everything moves until nothing is left to move;
@@ -19,7 +21,7 @@ use std::path::Path;
 
 use squall_raftkv::bugs::Bug;
 use squall_raftkv::kv::{Answer, Command};
-use squall_raftkv::raft::{Entry, Input, Message, NodeId, Payload, Proposed, ReadOutcome};
+use squall_raftkv::raft::{Entry, Input, Membership, Message, NodeId, Payload, Proposed, ReadOutcome};
 use squall_raftkv::sim::{Cluster, Happening, Wire};
 
 #[test]
@@ -108,6 +110,16 @@ impl Script {
             "persist" => assert!(cluster.persist(node(1)), "{line}: nothing waits"),
             "crash" => cluster.crash(node(1), 0),
             "start" => cluster.start(node(1)),
+            "transfer" => cluster.input(node(1), Input::Transfer { to: node(2) }),
+            "members" => {
+                let at = words.iter().position(|w| *w == "learners").unwrap_or(words.len());
+                let mut membership = Membership::of((2..at).map(node));
+                membership.learners.extend((at + 1..words.len()).map(node));
+                self.next += 1;
+                self.keys.push(String::new());
+                cluster.input(node(1), Input::ChangeMembership { id: self.next, membership });
+            }
+            "join" => cluster.join(node(1)),
             "snapshot" => cluster.snapshot(node(1), 0),
             "batch" => cluster.max_append_bytes = words[1].parse().unwrap(),
             "deliver" | "drop" => {
@@ -198,7 +210,7 @@ fn describe_entries(entries: &[Entry]) -> String {
                     other => format!("{other:?}"),
                 }
             }
-            Payload::Membership(m) => format!("{m:?}"),
+            Payload::Membership(m) => format!("voters={:?},learners={:?}", m.voters, m.learners),
         };
         format!("{}.{}:{what}", e.index, e.term)
     };

@@ -384,6 +384,55 @@ fn a_node_that_fell_behind_catches_up_by_snapshot() {
 }
 
 #[test]
+fn a_node_joins_takes_over_and_replaces_another() {
+    let hosts_of_four = 4;
+    let mut cluster = Cluster::start_with(hosts_of_four, &[]);
+    cluster.insist(0, "GET", "/kv/k", None);
+    cluster.kill_all();
+    // The same addresses again: three that found a cluster, and one that will join.
+    let all = cluster.peers.clone();
+    let fourth = all.rsplit_once(",n4=").unwrap().1.to_owned();
+    cluster.peers = all.rsplit_once(",n4=").unwrap().0.to_owned();
+    for node in 0..4 {
+        std::fs::remove_dir_all(cluster.dir.path().join(format!("n{}", node + 1))).unwrap();
+    }
+    for node in 0..3 {
+        cluster.start_node(node);
+    }
+    cluster.insist(0, "PUT", "/kv/k", Some(json!({"value": 1})));
+    let founders = std::mem::replace(&mut cluster.peers, all);
+    cluster.options = vec!["--join".into()];
+    cluster.start_node(3);
+    (cluster.peers, cluster.options) = (founders, Vec::new());
+
+    // Changes go to the leader; asking again until it is done is harmless.
+    let change = |cluster: &Cluster, body: Value, done: &dyn Fn(&Value) -> bool| {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let status = cluster.insist(1, "GET", "/status", None);
+            if done(&status) {
+                return;
+            }
+            let leader = (0..4).find(|i| status["leader"] == json!(format!("n{}", i + 1)));
+            let path = if body.get("transfer_to").is_some() { "/leader" } else { "/members" };
+            let answer = leader.map(|leader| cluster.call(leader, "POST", path, Some(body.clone())));
+            assert!(Instant::now() < deadline, "{body}: {answer:?} {status}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    let learner = json!({"add_learner": {"id": "n4", "address": fourth}});
+    change(&cluster, learner, &|s| s["learners"] == json!(["n4"]));
+    change(&cluster, json!({"promote": {"id": "n4"}}), &|s| s["members"] == json!(["n1", "n2", "n3", "n4"]));
+    change(&cluster, json!({"transfer_to": "n4"}), &|s| s["leader"] == json!("n4"));
+    change(&cluster, json!({"remove": {"id": "n1"}}), &|s| s["members"] == json!(["n2", "n3", "n4"]));
+    cluster.kill(0);
+    cluster.kill(1);
+    assert_eq!(cluster.insist(3, "GET", "/kv/k", None)["value"], json!(1));
+    cluster.insist(2, "PUT", "/kv/k", Some(json!({"value": 2})));
+    assert_eq!(cluster.insist(3, "GET", "/kv/k", None)["value"], json!(2));
+}
+
+#[test]
 fn stops_gracefully_on_sigterm() {
     let mut cluster = Cluster::start(1);
     cluster.insist(0, "PUT", "/kv/k", Some(json!({"value": 1})));

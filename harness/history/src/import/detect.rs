@@ -47,12 +47,16 @@ impl Format {
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
+/// How much is looked at to tell what is packed how: more than one block of zstd, which unpacks whole or not
+/// at all.
+const PEEK_PACKED: u64 = 1 << 18;
+
 /// How much is looked at to tell the format.
-const PEEK: u64 = 1 << 14;
+const PEEK: usize = 1 << 14;
 
 pub(super) fn read<'r>(mut input: Box<dyn Read + 'r>, options: &Options) -> Result<Imported, ImportError> {
     let mut start = Vec::new();
-    input.by_ref().take(PEEK).read_to_end(&mut start)?;
+    input.by_ref().take(PEEK_PACKED).read_to_end(&mut start)?;
     let is_zstd = start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]);
     if is_zstd && is_run_log(&start) {
         let mut reader = runlog::LogReader::new(Cursor::new(start).chain(input));
@@ -124,7 +128,7 @@ fn tell(window: &Window<'_>) -> Result<Option<Format>, ImportError> {
         return if window.ended { Err(ImportError::Empty) } else { Ok(None) };
     };
     let start = &unmarked[blank..];
-    if !window.ended && start.len() < PEEK as usize {
+    if !window.ended && start.len() < PEEK {
         return Ok(None);
     }
     let line = start.split(|&b| b == b'\n').next().unwrap_or_default().trim_ascii_end();

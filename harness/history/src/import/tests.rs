@@ -401,8 +401,12 @@ fn a_run_log_is_known_by_its_first_line_however_long_its_first_block() {
     log.push(&crate::Entry::Run(Box::new(crate::RunHeader { options, ..crate::RunHeader::default() })));
     log.seal(0).unwrap();
     assert!(log.bytes_written() > PEEK_LESS_THAN_A_BLOCK);
-    let imported = read(&log.into_inner()[..], &Options::default()).unwrap();
-    assert_eq!((imported.format, imported.history.run.is_some()), (Format::RunLog, true));
+    let log = log.into_inner();
+    let unpacked = zstd::stream::decode_all(&log[..]).unwrap();
+    for bytes in [log, unpacked] {
+        let imported = read(&bytes[..], &Options::default()).unwrap();
+        assert_eq!((imported.format, imported.history.run.is_some()), (Format::RunLog, true));
+    }
 }
 
 /// A block of noise is longer than this, packed.

@@ -19,10 +19,14 @@ mod linearization;
 mod mask;
 mod options;
 mod problem;
+mod queue;
 mod search;
+mod set;
 mod spec;
 mod split;
+mod sweep;
 pub mod verify;
+mod versions;
 mod zones;
 
 #[cfg(test)]

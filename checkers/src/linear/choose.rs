@@ -60,11 +60,19 @@ pub(crate) fn queue<M>(history: &History, object: &Object, ordered: bool) -> Fas
         "reordered-dequeue" => "Elements did not come out in the order in which they went in.",
         _ => "The queue was seen to be empty when it was not.",
     };
+    // What was taken unseen may be any of these elements.
+    let unseen = |&i: &u32| {
+        let op = history.op(i as usize);
+        op.f == "dequeue" && op.outcome == squall_history::Outcome::Info
+    };
+    let mut operations = found.operations;
+    operations.extend(object.indexes(history).filter(unseen));
+    operations.sort_unstable();
     Fast::Broken(Suspects {
         algorithm: PATTERNS,
         shape: found.shape,
         sentence: sentence.to_owned(),
-        operations: found.operations,
+        operations,
         only: None,
     })
 }

@@ -14,6 +14,7 @@ mod events;
 mod expand;
 mod explain;
 mod frontier;
+mod incremental;
 mod judge;
 mod linearization;
 mod mask;
@@ -32,5 +33,6 @@ mod zones;
 #[cfg(test)]
 mod tests;
 
+pub use incremental::Incremental;
 pub use judge::{Linearizable, check_model, check_with};
 pub use options::Options;

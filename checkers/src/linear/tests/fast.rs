@@ -29,7 +29,8 @@ fn exhaustive<M: Model>(
     for open in 0..opens {
         enumerate::shapes(n, open, &mut |shape| {
             enumerate::labels(n, words.len(), &mut |label| {
-                let twice = |l: &u32| !words[*l as usize].1.is_nil() && label.iter().filter(|m| *m == l).count() > 1;
+                let twice =
+                    |l: &u32| !words[*l as usize].1.is_nil() && label.iter().filter(|m| *m == l).count() > 1;
                 let answered = |i: usize| open >> i & 1 == 1 && !words[label[i] as usize].2.is_nil();
                 if label.iter().any(twice) || (0..n).any(answered) {
                     return;
@@ -189,7 +190,8 @@ fn versioned(shape: &[(u32, u32)], did: &[(Did, Option<i64>)]) -> History {
         };
         events.push((op.invoked, event(EventKind::Invoke, op.invoked, op.input, None)));
         if op.completed != u32::MAX {
-            let meta = did[op.index as usize].1.map(|r| Box::new(Meta { revision: Some(r), ..Meta::default() }));
+            let meta =
+                did[op.index as usize].1.map(|r| Box::new(Meta { revision: Some(r), ..Meta::default() }));
             events.push((op.completed, event(EventKind::Ok, op.completed, op.output, meta)));
         }
     }

@@ -214,11 +214,14 @@ pub fn many(dir: &str) {
             cluster.shut_down().await.unwrap();
         };
         round().await;
+        // A thread that was joined shows for a moment longer.
+        eventually("the first round's threads are gone", || async { held()[0].threads == 0 }).await;
         let before = held();
         assert!(before.iter().any(|held| held.name == "squall-keeper"), "{before:?}");
         for _ in 0..200 {
             round().await;
         }
+        eventually("the last round's threads are gone", || async { held()[0].threads == 0 }).await;
         assert_eq!(held(), before);
     });
 }

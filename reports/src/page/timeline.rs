@@ -50,7 +50,9 @@ pub fn around(run: &Run<'_>, ops: &[Op<'_>], proof: &Proof) -> String {
     }
     for op in &shown {
         let proof = ops.iter().any(|o| o.index == op.index);
-        bar(run, &scale, op, head + rows[&op.process] * ROW, proof, &mut svg);
+        let top = head + rows[&op.process] * ROW;
+        bar(run, &scale, op, top, proof, &mut svg);
+        label(run, &scale, op, &shown, top, proof, &mut svg);
     }
     let place = |index: u32| {
         let op = run.history.op(index as usize);
@@ -67,7 +69,7 @@ pub fn around(run: &Run<'_>, ops: &[Op<'_>], proof: &Proof) -> String {
             count(n as u64)
         ),
     };
-    let numbered = match (proof.ways.is_empty(), proof.edges.is_empty()) {
+    let numbered = match (proof.ways.first().is_none_or(|w| w.order.is_empty()), proof.edges.is_empty()) {
         (false, _) => "; numbered: a legal order, as far as it goes",
         (true, false) => "; arrows: what must come before what",
         (true, true) => "",
@@ -157,22 +159,46 @@ fn bar(run: &Run<'_>, scale: &Scale, op: &Op<'_>, top: usize, proof: bool, svg: 
         escape(&operation(op)),
         at(op.start)
     );
+}
+
+/// Writes what an operation did, in its bar or beside it. Beside it only if it is of the anomaly, and rather
+/// where no other bar of its row is.
+fn label(
+    run: &Run<'_>,
+    scale: &Scale,
+    op: &Op<'_>,
+    shown: &[Op<'_>],
+    top: usize,
+    proof: bool,
+    svg: &mut String,
+) {
+    let (x, right) = edges(run, scale, op);
     let label = short(op);
-    // Bold digits are about this wide; a label that is not of the anomaly only stands where there is room.
+    // Bold digits are about this wide.
     let needed = label.chars().count() as f64 * 6.9 + 8.0;
-    let (x, anchor, shown) = match (width >= needed, x + width + needed < f64::from(WIDTH)) {
-        (true, _) => (x + 4.0, "start", true),
-        (false, true) => (x + width + 4.0, "start", proof),
-        (false, false) => (x - 5.0, "end", proof),
-    };
-    if shown {
-        let _ = write!(
-            svg,
-            "<text class=\"bar-text{key}\" x=\"{x:.1}\" y=\"{}\" text-anchor=\"{anchor}\">{}</text>",
-            top + 17,
-            escape(&label)
-        );
+    let inside = right - x >= needed;
+    if !inside && !proof {
+        return;
     }
+    let covered = |from: f64, to: f64| {
+        let others = shown.iter().filter(|o| o.process == op.process && o.index != op.index);
+        others.map(|o| edges(run, scale, o)).any(|(left, right)| left < to && from < right)
+    };
+    let on_left = x - needed > f64::from(LEFT) && !covered(x - needed, x);
+    let on_right = right + needed < f64::from(WIDTH) && !covered(right, right + needed);
+    let at_edge = right + needed >= f64::from(WIDTH);
+    let (x, anchor) = match (inside, on_right, on_left || at_edge) {
+        (true, ..) => (x + 4.0, "start"),
+        (false, false, true) => (x - 5.0, "end"),
+        (false, ..) => (right + 4.0, "start"),
+    };
+    let _ = write!(
+        svg,
+        "<text class=\"bar-text{}\" x=\"{x:.1}\" y=\"{}\" text-anchor=\"{anchor}\">{}</text>",
+        if proof { " key" } else { "" },
+        top + 17,
+        escape(&label)
+    );
 }
 
 /// An operation without its key: `read → 3`, `write 4`.

@@ -3,6 +3,7 @@
 //! Each test runs in a process of its own with a private mount namespace (and, for ordinary users, a user
 //! namespace), so nothing of it can reach the machine or outlive the test.
 
+mod bench;
 mod calls;
 mod harm;
 mod power;
@@ -24,6 +25,9 @@ fn main() {
         if role == "actor" {
             return stage::actor(name)(rest);
         }
+    }
+    if arguments.get(1).is_some_and(|word| word == "bench") {
+        return bench::run(&arguments[2..]);
     }
     let mut options = Arguments::from_args();
     options.test_threads.get_or_insert(2);

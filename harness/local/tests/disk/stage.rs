@@ -53,6 +53,11 @@ pub fn play(test: fn(&Stage)) {
     stage.strike();
 }
 
+/// The namespaces that a stage is set in.
+pub fn enter() {
+    enter_namespaces().expect("what this machine needs to have for it");
+}
+
 /// Small enough for every test; data is never written back by itself.
 pub fn options() -> Options {
     // SAFETY: takes no memory.

@@ -75,6 +75,10 @@ impl Shared {
             sum.survived += lost.survived;
         }
         self.undo_bytes.store(0, Relaxed);
+        // Nobody has anything for the journal any more, those without data at risk included.
+        for state in self.tree().states() {
+            lock(&state.undo).settle();
+        }
         Ok(sum)
     }
 

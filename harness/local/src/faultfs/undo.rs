@@ -89,6 +89,11 @@ impl Undo {
         self.metadata_changed = true;
     }
 
+    /// The journal has nothing of this file.
+    pub fn settle(&mut self) {
+        (self.metadata_changed, self.touched) = (false, false);
+    }
+
     fn push(&mut self, file: &Arc<File>, entry: Entry) -> u64 {
         let cost = entry.old.len() as u64;
         self.since.get_or_insert_with(Instant::now);

@@ -3,11 +3,14 @@
 //! Each test runs in a process of its own with a private mount namespace (and, for ordinary users, a user
 //! namespace), so nothing of it can reach the machine or outlive the test.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails panics")]
+
 mod bench;
 mod calls;
 mod harm;
 mod power;
 mod stage;
+mod twin;
 
 use std::process::Command;
 
@@ -43,7 +46,7 @@ struct Case {
 }
 
 fn cases() -> Vec<Case> {
-    [calls::all(), power::all(), harm::all()].into_iter().flatten().collect()
+    [calls::all(), power::all(), harm::all(), twin::all()].into_iter().flatten().collect()
 }
 
 fn trial(case: Case, lacks: Option<&str>) -> Trial {

@@ -40,6 +40,7 @@ pub fn actor(name: &str) -> fn(&[String]) {
             }
         },
         "map" => crate::power::map_and_wait,
+        "serve" => crate::harm::serve_and_wait,
         other => panic!("no actor {other}"),
     }
 }

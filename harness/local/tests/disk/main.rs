@@ -5,7 +5,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that fails panics")]
 
-mod bench;
 mod calls;
 mod harm;
 mod power;
@@ -16,6 +15,7 @@ use std::process::Command;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
+use squall_local::faultfs::bench;
 use stage::Stage;
 
 fn main() {
@@ -29,8 +29,13 @@ fn main() {
             return stage::actor(name)(rest);
         }
     }
+    bench::run_if_asked();
     if arguments.get(1).is_some_and(|word| word == "bench") {
-        return bench::run(&arguments[2..]);
+        let place = std::env::current_exe().expect("the test binary");
+        let figures = bench::measure(place.parent().expect("a folder")).expect("a measurement");
+        return figures
+            .iter()
+            .for_each(|figure| println!("{}: {:.2} {}", figure.name, figure.value, figure.unit));
     }
     let mut options = Arguments::from_args();
     options.test_threads.get_or_insert(2);

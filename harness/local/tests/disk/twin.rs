@@ -246,12 +246,11 @@ fn rename(stage: &Stage, twin: &mut Twin, from: &str, to: &str) {
 }
 
 fn link(stage: &Stage, twin: &mut Twin, from: &str, to: &str) {
-    if let Some(Entry::File(index)) = twin.names.get(from).copied() {
-        if twin.has_room_for(to) && !twin.names.contains_key(to) {
-            fs::hard_link(stage.path(from), stage.path(to)).unwrap();
-            twin.names.insert(to.into(), Entry::File(index));
-            twin.files[index].metadata_changed = true;
-        }
+    let Some(Entry::File(index)) = twin.names.get(from).copied() else { return };
+    if twin.has_room_for(to) && !twin.names.contains_key(to) {
+        fs::hard_link(stage.path(from), stage.path(to)).unwrap();
+        twin.names.insert(to.into(), Entry::File(index));
+        twin.files[index].metadata_changed = true;
     }
 }
 

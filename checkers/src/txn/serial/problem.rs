@@ -57,7 +57,8 @@ pub struct Problem<'a> {
 impl<'a> Problem<'a> {
     /// States a model as a problem of order.
     pub fn new(p: &'a Plain, shape: Shape, follow: Follow) -> Self {
-        let mut problem = Problem { p, shape, base: Edges::default(), reads: Vec::with_capacity(p.reads.len()) };
+        let mut problem =
+            Problem { p, shape, base: Edges::default(), reads: Vec::with_capacity(p.reads.len()) };
         let mut order = Edges::default();
         let members: Vec<u32> = (0..p.len() as u32).collect();
         match follow {

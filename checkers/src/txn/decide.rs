@@ -39,6 +39,7 @@ pub struct Plainly {
     pub realtime: bool,
     /// Whether every transaction is a single operation.
     pub single: bool,
+    initial: Value,
     check: &'static str,
 }
 
@@ -48,7 +49,7 @@ impl Plainly {
         let prepared = prepare(history, initial);
         let p = &prepared.plain;
         let single = (0..p.len() as u32).all(|t| p.reads_of(t).len() + p.writes_of(t).len() <= 1);
-        Plainly { prepared, realtime, single, check }
+        Plainly { prepared, realtime, single, initial: initial.clone(), check }
     }
 
     /// Asks for a model. `None` if it has no procedure of its own for this history.
@@ -225,7 +226,7 @@ impl Plainly {
         };
         Certificate {
             kind: "order".to_owned(),
-            body: json!({"shape": shape, "follow": follow, "steps": steps}),
+            body: json!({"shape": shape, "follow": follow, "initial": self.initial, "steps": steps}),
         }
     }
 

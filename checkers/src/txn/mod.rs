@@ -24,3 +24,4 @@ pub mod order;
 pub mod random;
 pub mod serial;
 pub mod strongest;
+pub mod verify;

@@ -9,6 +9,7 @@ pub mod causal;
 mod check;
 pub mod txn;
 mod verdict;
+pub mod workload;
 
 pub use budget::{Budget, Exhausted};
 pub use check::Check;

@@ -54,6 +54,8 @@ enum Event {
     Operate,
     Fault,
     Restart(NodeId),
+    /// Down and up again within moments: what a node forgets then, it forgets while it still matters.
+    Blink(NodeId),
     Heal,
 }
 
@@ -93,8 +95,11 @@ impl Storm {
     pub fn new(seed: u64, config: StormConfig) -> Storm {
         let ids: Vec<NodeId> =
             (1..=config.nodes).map(|i| format!("n{i}").parse().expect("a valid name")).collect();
+        let mut cluster = Cluster::new(&ids, seed, config.bug);
+        // Small messages leave more states between two entries; for nodes that were started again.
+        cluster.max_append_bytes = if seed.is_multiple_of(2) { 0 } else { 512 * 1024 };
         let mut storm = Storm {
-            cluster: Cluster::new(&ids, seed, config.bug),
+            cluster,
             config,
             random: seed,
             queue: BinaryHeap::new(),
@@ -179,6 +184,12 @@ impl Storm {
                 self.cluster.start(id);
                 self.settle(id);
             }
+            Event::Blink(id) => {
+                let waiting = self.cluster.nodes[&id].disk.waiting.len();
+                let survive = if self.chance(500) { waiting } else { 0 };
+                let down = 1_000 + self.below(20_000);
+                self.crash(id, survive, down);
+            }
             Event::Heal => self.heal(),
         }
     }
@@ -217,7 +228,12 @@ impl Storm {
 
     fn observe(&mut self, node: NodeId, happening: Happening) {
         match happening {
-            Happening::Role(change) => self.report.elections += usize::from(change.role == Role::Leader),
+            Happening::Role(change) => {
+                self.report.elections += usize::from(change.role == Role::Leader);
+                if change.role == Role::Candidate && self.cluster.now < self.config.duration {
+                    self.trouble_an_election();
+                }
+            }
             Happening::Proposed(n, Err(_)) => drop(self.writes.remove(&n)),
             Happening::Proposed(_, Ok(_)) => {}
             Happening::Applied(entry, Some(done)) if written_by(&done, node) => {
@@ -272,18 +288,17 @@ impl Storm {
                 self.settle(id);
             }
             0 | 1 => {
-                let id = self.any_node();
-                self.crash(id);
+                let id = self.leader_or_any();
+                self.crash_for_long(id);
             }
             2 => {
                 for id in self.ids.clone() {
-                    self.crash(id);
+                    self.crash_for_long(id);
                 }
             }
             3 => {
                 // The leader, if there is one: where most can go wrong.
-                let leader = self.ids.iter().copied().find(|&id| self.leads(id));
-                let id = leader.unwrap_or(self.ids[0]);
+                let id = self.leader_or_any();
                 self.cut_around(&[id]);
             }
             4 => {
@@ -291,7 +306,7 @@ impl Storm {
                 self.cut_around(&halves);
             }
             5 => {
-                let pair = (self.any_node(), self.any_node());
+                let pair = (self.leader_or_any(), self.any_node());
                 self.cut.insert(pair);
             }
             6 => (self.loss, self.duplicates) = (self.below(300), self.below(200)),
@@ -301,17 +316,45 @@ impl Storm {
         self.at(heal, Event::Heal);
     }
 
-    fn crash(&mut self, id: NodeId) {
+    /// Some of the waiting writes happen to survive, in order.
+    fn crash_for_long(&mut self, id: NodeId) {
+        let survive = self.below(self.cluster.nodes[&id].disk.waiting.len() as u64 + 1) as usize;
+        let down = 10_000 + self.below(1_000_000);
+        self.crash(id, survive, down);
+    }
+
+    fn crash(&mut self, id: NodeId, survive: usize, down: Micros) {
         if self.cluster.core(id).is_none() {
             return;
         }
-        let survive = self.below(self.cluster.nodes[&id].disk.waiting.len() as u64 + 1) as usize;
         self.cluster.crash(id, survive);
         self.report.crashes += 1;
         self.ticks.remove(&id);
         *self.lives.entry(id).or_default() += 1;
-        let down = 10_000 + self.below(1_000_000);
         self.at(down, Event::Restart(id));
+    }
+
+    /// Votes are counted right now: some voters fall over while messages take their time.
+    fn trouble_an_election(&mut self) {
+        if !self.chance(400) {
+            return;
+        }
+        self.max_delay = self.max_delay.max(1_000 + self.below(300_000));
+        for id in self.ids.clone() {
+            if self.chance(400) {
+                let moment = self.below(100_000);
+                self.at(moment, Event::Blink(id));
+            }
+        }
+        let heal = 100_000 + self.below(1_000_000);
+        self.at(heal, Event::Heal);
+    }
+
+    /// Where most can go wrong.
+    fn leader_or_any(&mut self) -> NodeId {
+        let leader = self.ids.iter().copied().find(|&id| self.leads(id));
+        let any = self.any_node();
+        if self.chance(700) { leader.unwrap_or(any) } else { any }
     }
 
     fn cut_around(&mut self, inside: &[NodeId]) {

@@ -56,6 +56,8 @@ enum Event {
     Restart(NodeId),
     /// Down and up again within moments: what a node forgets then, it forgets while it still matters.
     Blink(NodeId),
+    /// The see-saw tips: this side is cut off now, and the leader in the middle falls over.
+    Tip(Vec<NodeId>, NodeId),
     Heal,
 }
 
@@ -78,6 +80,10 @@ pub struct Storm {
     duplicates: u64,
     max_delay: Micros,
     slow_disk: Micros,
+    /// Its disk takes half a second for everything.
+    stalled: Option<NodeId>,
+    /// How much faster than usual faults follow each other.
+    pace: u64,
     next_operation: u64,
     /// Writes not yet applied where they were proposed: operation to key.
     writes: HashMap<u64, usize>,
@@ -113,6 +119,8 @@ impl Storm {
             duplicates: 0,
             max_delay: 2_000,
             slow_disk: 1_000,
+            stalled: None,
+            pace: 1 + seed % 3 * 2,
             next_operation: 0,
             writes: HashMap::new(),
             reads: HashMap::new(),
@@ -190,6 +198,12 @@ impl Storm {
                 let down = 1_000 + self.below(20_000);
                 self.crash(id, survive, down);
             }
+            Event::Tip(side, middle) => {
+                self.cut.clear();
+                self.cut_around(&side);
+                let down = 1_000 + self.below(50_000);
+                self.crash(middle, 0, down);
+            }
             Event::Heal => self.heal(),
         }
     }
@@ -212,7 +226,8 @@ impl Storm {
         let unscheduled = node.disk.waiting.back().is_some();
         let deadline = node.core.as_ref().map(|core| core.deadline().max(self.cluster.now));
         if unscheduled {
-            let delay = 50 + self.below(self.slow_disk);
+            let stall = if self.stalled == Some(id) { 500_000 } else { 0 };
+            let delay = stall + 50 + self.below(self.slow_disk);
             self.at(delay, Event::Persist(id, life));
         }
         if let Some(deadline) = deadline
@@ -279,9 +294,10 @@ impl Storm {
     }
 
     fn fault(&mut self) {
-        let wait = 100_000 + self.below(1_500_000);
+        let wait = (100_000 + self.below(1_500_000)) / self.pace;
         self.at(wait, Event::Fault);
-        match self.below(10) {
+        match self.below(14) {
+            10..14 => self.see_saw(),
             8 | 9 => {
                 let (id, keep) = (self.any_node(), self.below(10));
                 self.cluster.snapshot(id, keep);
@@ -314,6 +330,21 @@ impl Storm {
         }
         let heal = 200_000 + self.below(2_000_000);
         self.at(heal, Event::Heal);
+    }
+
+    /// First one side hears the leader, then the other: what only a part knows is what the next majority may
+    /// lack. The leader's disk is slow meanwhile.
+    fn see_saw(&mut self) {
+        let middle = self.leader_or_any();
+        let mut others: Vec<NodeId> = self.ids.iter().copied().filter(|&id| id != middle).collect();
+        let turn = self.below(others.len() as u64) as usize;
+        others.rotate_left(turn);
+        let second = others.split_off(others.len() / 2);
+        self.cut.clear();
+        self.cut_around(&others);
+        self.stalled = Some(middle);
+        let moment = 20_000 + self.below(500_000);
+        self.at(moment, Event::Tip(second, middle));
     }
 
     /// Some of the waiting writes happen to survive, in order.
@@ -368,6 +399,7 @@ impl Storm {
     fn heal(&mut self) {
         self.cut.clear();
         (self.loss, self.duplicates, self.max_delay, self.slow_disk) = (0, 0, 2_000, 1_000);
+        self.stalled = None;
     }
 
     fn peace(&mut self) {
@@ -433,7 +465,7 @@ mod tests {
 
     #[test]
     fn storms_find_the_mistakes_of_the_core() {
-        let bugs = [Bug::LogNotTruncated];
+        let bugs = [Bug::LogNotTruncated, Bug::CountUnsynced];
         for bug in bugs {
             let config = StormConfig { bug: Some(bug), ..StormConfig::default() };
             let found = (0..100).find(|&seed| !storm(seed, &config).breaches.is_empty());

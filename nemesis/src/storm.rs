@@ -26,7 +26,8 @@ pub struct Storm {
     faults: Vec<Arc<dyn Fault>>,
 }
 
-/// One injection as the seed decides it. Times count from the beginning of the main phase, in nanoseconds.
+/// One injection as the seed decides it. Times count from the beginning of the main phase, in nanoseconds; it
+/// ends with the main phase at the latest.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Planned {
     pub id: u32,
@@ -54,12 +55,7 @@ impl Storm {
             if begin + self.timing.min.as_nanos() as u64 > length && turn > 0 || begin >= length {
                 break;
             }
-            planned.push(Planned {
-                id,
-                begin,
-                end: end.min(length),
-                plan: self.faults[lane].plan(&mut rng, nodes),
-            });
+            planned.push(Planned { id, begin, end, plan: self.faults[lane].plan(&mut rng, nodes) });
             at = end;
         }
         planned
@@ -90,7 +86,7 @@ impl Nemesis for Storm {
         let mut lanes = JoinSet::new();
         for (lane, fault) in self.faults.iter().enumerate() {
             let planned = self.lane(lane, deployment.nodes.len(), until.saturating_sub(from));
-            lanes.spawn(run_lane(fault.clone(), planned, from, deployment.clone()));
+            lanes.spawn(run_lane(fault.clone(), planned, from, until, deployment.clone()));
         }
         let mut result = Ok(());
         while let Some(lane) = lanes.join_next().await {
@@ -109,12 +105,13 @@ async fn run_lane(
     fault: Arc<dyn Fault>,
     planned: Vec<Planned>,
     from: u64,
+    until: u64,
     deployment: Arc<Deployment>,
 ) -> Result<(), Error> {
     let clock = deployment.recorder.clock();
     let sleep_until = async |at: u64| {
         tokio::select! {
-            () = tokio::time::sleep_until(clock.instant(from + at).into()) => true,
+            () = tokio::time::sleep_until(clock.instant((from + at).min(until)).into()) => true,
             () = deployment.stop.stopped() => false,
         }
     };

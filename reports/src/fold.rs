@@ -9,7 +9,8 @@ use squall_history::{History, SCHEMA_VERSION, Skipped};
 
 use crate::text::count;
 use crate::{
-    CheckResult, Document, Expected, FaultResult, Liveness, Operations, Results, RunOutcome, RunResult,
+    CheckResult, Document, Expected, FaultResult, Liveness, LogLine, Message, Operations, Results,
+    RunOutcome, RunResult,
 };
 
 /// What a log does not know about its run.
@@ -27,6 +28,10 @@ pub struct Facts {
     pub report: Option<String>,
     /// The command that does the same again; made from the log's header if absent.
     pub reproduce: Option<String>,
+    /// Messages between nodes that were seen, for space-time diagrams; in any order.
+    pub messages: Vec<Message>,
+    /// Lines of the nodes' logs; in any order.
+    pub logs: Vec<LogLine>,
 }
 
 /// The name of the check that is about liveness.
@@ -181,10 +186,11 @@ fn reason(
     if recovery_failed {
         parts.push("the cluster did not recover after healing".into());
     }
-    if valid == Valid::Unknown {
+    // What broke explains by itself why little could be judged.
+    if valid == Valid::Unknown && facts.error.is_none() {
         let unknown = safety.iter().filter(|v| v.valid == Valid::Unknown);
         parts.extend(unknown.map(|v| format!("{}: {}", v.check, v.reason.as_deref().unwrap_or("undecided"))));
-        if safety.is_empty() && facts.error.is_none() {
+        if safety.is_empty() {
             parts.push("nothing was judged".into());
         }
     }

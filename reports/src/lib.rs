@@ -18,6 +18,7 @@ mod outcome;
 mod page;
 mod plot;
 mod results;
+mod seen;
 pub mod terminal;
 pub mod text;
 
@@ -25,5 +26,6 @@ pub use fold::{Facts, document, results, run_result};
 pub use github::{annotations, job_summary};
 pub use junit::junit;
 pub use outcome::{Expected, RunOutcome, exit, exit_code};
-pub use page::{index, report};
+pub use page::{index, plots, report};
 pub use results::{CheckResult, Document, FaultResult, Liveness, Operations, Results, RunResult};
+pub use seen::{LogLine, Message};

@@ -42,6 +42,14 @@ pub fn cut(text: &str, limit: usize) -> String {
     }
 }
 
+/// At most `limit` characters, the last a mark where something was cut: for labels in pictures.
+pub fn clip(text: &str, limit: usize) -> String {
+    match text.char_indices().nth(limit) {
+        None => text.to_owned(),
+        Some(_) => text.chars().take(limit.saturating_sub(1)).chain(['…']).collect(),
+    }
+}
+
 /// `29812` as `29,812`.
 pub fn count(n: u64) -> String {
     let digits = n.to_string();
@@ -116,12 +124,35 @@ pub fn value(v: &Value) -> String {
 
 /// An operation in one line: `cas(3, [1,2]) → true`. An answer that only repeats the argument is left out.
 pub fn operation(op: &Op<'_>) -> String {
+    if let Some(steps) = transaction(op) {
+        return format!("{}({})", inert(op.f), cut(&steps, TRANSACTION_SHOWN));
+    }
     let shown: Vec<String> = [op.key, op.input].into_iter().filter(|v| !v.is_nil()).map(value).collect();
     let call = format!("{}({})", inert(op.f), shown.join(", "));
     match op.outcome {
         Outcome::Ok if op.input.is_nil() || op.output != op.input => format!("{call} → {}", value(op.output)),
         Outcome::Ok | Outcome::Fail | Outcome::Info => call,
     }
+}
+
+/// Characters of a transaction that are shown.
+const TRANSACTION_SHOWN: usize = 400;
+
+/// The steps of a transaction: `append 3 5, r 3 → [5]`; `None` if the operation is none. What was read stands in
+/// the answer, so of an `ok` one only that is told.
+pub fn transaction(op: &Op<'_>) -> Option<String> {
+    let answered = op.outcome == Outcome::Ok && op.output.as_list().is_some();
+    let steps = if answered { op.output } else { op.input }.as_list()?;
+    let told = steps.iter().map(|step| match step.as_list()? {
+        [Value::Str(f), key, read] if f.as_str() == "r" || f.as_str() == "read" => Some(match answered {
+            true => format!("r {} → {}", value(key), value(read)),
+            false => format!("r {}", value(key)),
+        }),
+        [Value::Str(f), key, written] => Some(format!("{} {} {}", inert(f), value(key), value(written))),
+        _ => None,
+    });
+    let told: Vec<String> = told.collect::<Option<_>>()?;
+    (!told.is_empty()).then(|| told.join(", "))
 }
 
 /// How an operation ended, in a word.
@@ -174,6 +205,52 @@ mod tests {
         assert_eq!(times, ["0 s", "950 ns", "340 µs", "1.25 ms", "12.4 s", "3 min 20 s"]);
         assert_eq!(percent(0.9999), "99.9 %");
         assert_eq!(cut("äöü", 2), "äö… (3 characters)");
+        assert_eq!([clip("äöü", 2), clip("äöü", 3)], ["ä…", "äöü"]);
+    }
+
+    #[test]
+    fn transactions_are_told_step_by_step() {
+        let step = |f: &str, v: Value| Value::list([Value::str(f), Value::Int(3), v]);
+        let list = Value::list([Value::Int(5)]);
+        let input = Value::list([step("append", 5.into()), step("r", Value::Nil)]);
+        let output = Value::list([step("append", 5.into()), step("r", list)]);
+        let told = |outcome, output: &Value| {
+            let (key, end) = (&Value::Nil, 2);
+            operation(&Op {
+                index: 0,
+                process: 0,
+                f: "txn",
+                f_id: 0,
+                key,
+                input: &input,
+                output,
+                outcome,
+                invoked: 0,
+                completed: 1,
+                start: 1,
+                end,
+                intended: 1,
+            })
+        };
+        assert_eq!(told(Outcome::Ok, &output), "txn(append 3 5, r 3 → [5])");
+        assert_eq!(told(Outcome::Info, &Value::Nil), "txn(append 3 5, r 3)");
+        let cas = Value::list([Value::Int(1), Value::Int(2)]);
+        let plain = Op {
+            index: 0,
+            process: 0,
+            f: "cas",
+            f_id: 0,
+            key: &Value::Int(7),
+            input: &cas,
+            output: &cas,
+            outcome: Outcome::Ok,
+            invoked: 0,
+            completed: 1,
+            start: 1,
+            end: 2,
+            intended: 1,
+        };
+        assert_eq!(operation(&plain), "cas(7, [1,2])");
     }
 
     #[test]

@@ -64,7 +64,9 @@ impl Etcd {
                         .into(),
                 )
             }),
-            Some(path) if path.contains('/') => Ok(path.into()),
+            Some(path) if path.contains('/') => {
+                std::path::absolute(path).map_err(|e| Error::io(format!("the path of etcd, {path}"), e))
+            }
             Some(other) => Err(Error::Config(format!(
                 "etcd's `version` is `system` or the path of an executable, not `{other}`"
             ))),
@@ -97,6 +99,10 @@ impl Target for Etcd {
         let version = version.trim().to_owned();
         self.binary.get_or_init(|| binary);
         Ok(version)
+    }
+
+    fn uses(&self) -> Vec<PathBuf> {
+        self.binary.get().cloned().into_iter().collect()
     }
 
     fn programs(&self, node: usize, layout: &Layout) -> Vec<Program> {

@@ -10,6 +10,7 @@ use crate::{Budget, Exhausted};
 /// A pending operation.
 #[derive(Clone, Debug)]
 pub(super) struct Pending<K> {
+    call: u32,
     class: u32,
     completed: u32,
     /// Slots of the same class that complete earlier.
@@ -20,6 +21,40 @@ pub(super) struct Pending<K> {
 pub(super) struct Next<K> {
     pub configs: Vec<Config<K>>,
     pub whole: bool,
+}
+
+/// How configurations came to be: each node names the operation that took effect last, the step of the
+/// search at which it did, and the node before. Node 0 is the beginning.
+#[derive(Debug, Default)]
+pub(crate) struct Trace {
+    nodes: Vec<TraceNode>,
+}
+
+/// One operation that took effect.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct TraceNode {
+    before: u32,
+    pub call: u32,
+    pub step: u32,
+}
+
+impl Trace {
+    fn push(&mut self, before: u32, call: u32, step: u32) -> u32 {
+        self.nodes.push(TraceNode { before, call, step });
+        self.nodes.len() as u32 - 1
+    }
+
+    /// What took effect up to a node, in order.
+    pub(crate) fn path(&self, mut at: u32) -> Vec<TraceNode> {
+        let mut path = Vec::new();
+        while at != 0 {
+            let node = self.nodes[at as usize];
+            path.push(node);
+            at = node.before;
+        }
+        path.reverse();
+        path
+    }
 }
 
 /// What is pending, and how configurations follow from each other.
@@ -35,6 +70,9 @@ pub(super) struct Expansion<'a, S, K> {
     reached: Frontier<K>,
     queue: Queue,
     made: u64,
+    trace: Option<Trace>,
+    step: u32,
+    most_made: u64,
 }
 
 /// Which of the reached configurations to go on from: those that used fewest open operations first.
@@ -70,7 +108,7 @@ impl Queue {
 }
 
 impl<'a, S: Spec, K: Mask> Expansion<'a, S, K> {
-    pub(super) fn new(spec: &'a mut S, effects: &'a [Effect], slots: usize) -> Self {
+    pub(super) fn new(spec: &'a mut S, effects: &'a [Effect], slots: usize, traced: bool) -> Self {
         Expansion {
             spec,
             effects,
@@ -82,11 +120,28 @@ impl<'a, S: Spec, K: Mask> Expansion<'a, S, K> {
             reached: Frontier::new(),
             queue: Queue::default(),
             made: 0,
+            trace: traced.then(|| Trace { nodes: vec![TraceNode::default()] }),
+            step: 0,
+            most_made: u64::MAX,
         }
     }
 
     pub(super) fn pending(&self) -> &[Option<Pending<K>>] {
         &self.pending
+    }
+
+    /// Which step of the search is being made: what the trace notes.
+    pub(super) fn at_step(&mut self, step: usize) {
+        self.step = step as u32;
+    }
+
+    /// Gives up, as if time were over, after making so many configurations.
+    pub(super) fn at_most(&mut self, made: u64) {
+        self.most_made = made;
+    }
+
+    pub(super) fn take_trace(&mut self) -> Option<Trace> {
+        self.trace.take()
     }
 
     /// Configurations made so far.
@@ -108,7 +163,7 @@ impl<'a, S: Spec, K: Mask> Expansion<'a, S, K> {
     }
 
     /// An operation becomes pending.
-    pub(super) fn invoke(&mut self, slot: usize, call: Call, configs: &mut [Config<K>]) {
+    pub(super) fn invoke(&mut self, slot: usize, number: u32, call: Call, configs: &mut [Config<K>]) {
         let mut sooner = K::empty(self.slots);
         for (other, pending) in self.pending.iter_mut().enumerate() {
             let Some(pending) = pending.as_mut().filter(|p| p.class == call.class) else { continue };
@@ -119,7 +174,8 @@ impl<'a, S: Spec, K: Mask> Expansion<'a, S, K> {
                 pending.sooner.set(slot);
             }
         }
-        self.pending[slot] = Some(Pending { class: call.class, completed: call.completed, sooner });
+        self.pending[slot] =
+            Some(Pending { call: number, class: call.class, completed: call.completed, sooner });
         if call.is_open() {
             self.open.set(slot);
             self.opened += 1;
@@ -247,9 +303,13 @@ impl<'a, S: Spec, K: Mask> Expansion<'a, S, K> {
     }
 
     fn spend(&self, budget: &Budget) -> Result<(), Exhausted> {
+        if self.made > self.most_made {
+            return Err(Exhausted::Time);
+        }
         let config_bytes = (8 + 2 * self.slots.div_ceil(64) * 8) as u64;
         let held = self.next.held_bytes(config_bytes) + self.reached.held_bytes(config_bytes);
-        budget.spend(held + self.spec.held_bytes())
+        let traced = self.trace.as_ref().map_or(0, |t| t.nodes.capacity() as u64 * 12);
+        budget.spend(held + traced + self.spec.held_bytes())
     }
 
     /// Whether no operation of the same class and standing should be used before the one in `slot`.
@@ -261,13 +321,17 @@ impl<'a, S: Spec, K: Mask> Expansion<'a, S, K> {
 
     /// The configuration after the operation in `slot` takes effect, if it can and changes the state.
     fn apply(&mut self, config: &Config<K>, slot: usize) -> Option<Config<K>> {
-        let class = self.at(slot).class;
+        let Pending { class, call, .. } = *self.at(slot);
         let state = self.spec.step(config.state, class);
         if state == NONE || state == config.state {
             return None;
         }
         self.made += 1;
-        let mut after = Config { state, owed: config.owed.clone(), spare: config.spare.clone() };
+        let trace = match &mut self.trace {
+            Some(trace) => trace.push(config.trace, call, self.step),
+            None => 0,
+        };
+        let mut after = Config { state, trace, owed: config.owed.clone(), spare: config.spare.clone() };
         after.owed.clear(slot);
         after.spare.clear(slot);
         let hides = self.effects[class as usize] == Effect::Overwrites;

@@ -4,16 +4,36 @@
 //! *spare* (it can be counted as having taken effect, yet may still be used) or neither (it was used).
 //! Spare is at least as good as either of the others, which are incomparable.
 
+use std::hash::{Hash, Hasher};
+
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::mask::Mask;
 
 /// A state of the object and what has become of the pending operations.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug)]
 pub(crate) struct Config<K> {
     pub state: u32,
+    /// How it came to be, if that is recorded: a node of the search's trace. Never makes a difference.
+    pub trace: u32,
     pub owed: K,
     pub spare: K,
+}
+
+impl<K: Mask> PartialEq for Config<K> {
+    fn eq(&self, other: &Self) -> bool {
+        self.state == other.state && self.owed == other.owed && self.spare == other.spare
+    }
+}
+
+impl<K: Mask> Eq for Config<K> {}
+
+impl<K: Mask> Hash for Config<K> {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.state.hash(hasher);
+        self.owed.hash(hasher);
+        self.spare.hash(hasher);
+    }
 }
 
 impl<K: Mask> Config<K> {

@@ -1,20 +1,26 @@
 //! From a history to a verdict: split, judge each object, put the answers together.
 
 use rayon::prelude::*;
+use serde_json::json;
 use squall_history::{History, Outcome, Value};
 
+use super::choose::{self, Fast, Suspects};
+use super::counterexample::{Counterexample, reduce};
+use super::explain::About;
+use super::linearization;
 use super::options::Options;
-use super::problem::{Problem, project};
-use super::search::{Effort, Found, search};
+use super::problem::project;
+use super::search::{Effort, Found, Searched, Task, search};
 use super::spec::Interned;
 use super::split::{Object, objects};
 use crate::models::{
-    BadOp, Collection, Counter, Effect, FencedMutex, KvAppend, Model, ModelName, MultiRegister, Mutex,
-    OwnerMutex, Register, Rule, Semaphore, Set, VersionedRegister,
+    Collection, Counter, Effect, FencedMutex, KvAppend, Model, ModelName, MultiRegister, Mutex, OwnerMutex,
+    Register, Rule, Semaphore, Set, VersionedRegister,
 };
-use crate::{Anomaly, Budget, Check, Valid, Verdict};
+use crate::{Anomaly, Budget, Certificate, Check, Valid, Verdict};
 
-const NAME: &str = "linearizable";
+pub(super) const NAME: &str = "linearizable";
+const FRONTIER: &str = "frontier";
 /// Below this many operations threads cost more than they bring.
 const PARALLEL: usize = 1000;
 
@@ -55,10 +61,20 @@ pub fn check_model(history: &History, options: &Options, budget: &Budget) -> Ver
         if by_value { nil_reads(history, &options.initial) } else { (false, 0) };
     let initial = options.initial.clone();
     let number = |default| if initial.is_nil() { Some(default) } else { initial.as_int() };
-    let by = Judge { name, history, keyed: options.keyed, budget };
+    let by = Judge {
+        name,
+        history,
+        keyed: options.keyed,
+        certificate: options.certificate,
+        initial: &options.initial,
+        nil_reads_unknown,
+        budget,
+    };
     let register = Register { initial: initial.clone(), nil_reads_unknown };
     let verdict = match options.model {
-        ModelName::Register | ModelName::CasRegister => by.model(&register),
+        ModelName::Register | ModelName::CasRegister => {
+            by.either(&register, |object| choose::register(history, object, &register))
+        }
         ModelName::VersionedRegister => by.model(&VersionedRegister { history, register }),
         ModelName::MultiRegister => by.model(&MultiRegister { initial, nil_reads_unknown }),
         ModelName::Mutex => by.model(&Mutex),
@@ -90,7 +106,8 @@ pub fn check_with<M: Model>(
     keyed: bool,
     budget: &Budget,
 ) -> Verdict {
-    Judge { name, history, keyed, budget }.model(model)
+    let (certificate, initial, nil_reads_unknown) = (false, &Value::Nil, false);
+    Judge { name, history, keyed, certificate, initial, nil_reads_unknown, budget }.model(model)
 }
 
 /// Whether ok reads of nil carry no information, and how many there are.
@@ -120,11 +137,17 @@ fn nil_reads(history: &History, initial: &Value) -> (bool, u64) {
 }
 
 /// What became of one object.
-enum Judged {
-    Valid,
-    Invalid(Box<Anomaly>),
+struct Judged {
+    outcome: Answer,
+    algorithm: &'static str,
+    effort: Effort,
+}
+
+enum Answer {
+    /// With a legal order of history indexes, if one was asked for.
+    Valid(Option<Vec<u32>>),
+    Invalid(Box<(Anomaly, Certificate)>),
     Unknown(String),
-    Bad(BadOp),
 }
 
 /// What stays the same for every model and object of one judgement.
@@ -133,102 +156,141 @@ struct Judge<'a> {
     name: &'a str,
     history: &'a History,
     keyed: bool,
+    certificate: bool,
+    initial: &'a Value,
+    nil_reads_unknown: bool,
     budget: &'a Budget,
 }
 
 impl Judge<'_> {
+    /// By the general search alone.
     fn model<M: Model>(self, model: &M) -> Verdict {
-        let Judge { name, history, keyed, budget } = self;
-        let objects = objects(history, keyed);
-        let judge = |object: &Object| judge_object(model, name, history, object, budget);
-        let judged: Vec<(Judged, Effort)> =
-            if objects.len() > 1 && history.len() >= PARALLEL && budget.threads > 1 {
-                objects.par_iter().map(judge).collect()
-            } else {
-                objects.iter().map(judge).collect()
-            };
+        self.either(model, |_| Fast::NotThisShape)
+    }
+
+    /// By a fast algorithm where the shape allows, else by the general search.
+    fn either<M: Model>(self, model: &M, fast: impl Fn(&Object) -> Fast + Sync) -> Verdict {
+        let objects = objects(self.history, self.keyed);
+        let judge = |object: &Object| self.object(model, object, fast(object));
+        let threads = objects.len() > 1 && self.history.len() >= PARALLEL && self.budget.threads > 1;
+        let judged: Vec<Judged> = if threads {
+            objects.par_iter().map(judge).collect()
+        } else {
+            objects.iter().map(judge).collect()
+        };
+        self.together(&objects, judged)
+    }
+
+    fn together(self, objects: &[Object], judged: Vec<Judged>) -> Verdict {
         let mut verdict = Verdict::valid(NAME);
-        let (mut valid, mut invalid) = (0u64, 0u64);
+        let keys = judged.len();
+        let mut valid = 0u64;
         let mut reason = None;
         let mut widest = 0;
-        for (outcome, effort) in judged {
+        let mut algorithms: Vec<&str> = Vec::new();
+        let mut orders = Vec::new();
+        for (object, Judged { outcome, algorithm, effort }) in objects.iter().zip(judged) {
             widest = effort.widest.max(widest);
+            algorithms.push(algorithm);
             match outcome {
-                Judged::Valid => valid += 1,
-                Judged::Invalid(anomaly) => {
-                    invalid += 1;
-                    verdict.anomalies.push(*anomaly);
+                Answer::Valid(order) => {
+                    valid += 1;
+                    orders.extend(order.map(|order| json!({"key": object.key, "order": order})));
                 }
-                Judged::Unknown(why) => reason = reason.or(Some(why)),
-                Judged::Bad(bad) => reason = reason.or(Some(bad.to_string())),
+                Answer::Unknown(why) => reason = reason.or(Some(why)),
+                Answer::Invalid(found) => {
+                    let (anomaly, certificate) = *found;
+                    verdict.anomalies.push(anomaly);
+                    verdict.certificate = verdict.certificate.or(Some(certificate));
+                }
             }
         }
-        if invalid > 0 {
+        if !verdict.anomalies.is_empty() {
             verdict.valid = Valid::No;
         } else if let Some(why) = reason {
             verdict.valid = Valid::Unknown;
-            let proven = format!("{valid} of {} keys were proven linearizable", objects.len());
-            verdict.reason = Some(if objects.len() > 1 { format!("{why}; {proven}") } else { why });
+            let proven = format!("{valid} of {keys} keys were proven linearizable");
+            verdict.reason = Some(if keys > 1 { format!("{why}; {proven}") } else { why });
         }
-        verdict.algorithm = Some("frontier".to_owned());
-        verdict.with("model", name).with("keys", objects.len()).with("widest_frontier", widest)
+        if verdict.valid == Valid::Yes && self.certificate && orders.len() == keys {
+            let body = json!({
+                "model": self.name,
+                "initial": self.initial,
+                "nil_reads_unknown": self.nil_reads_unknown,
+                "keyed": self.keyed,
+                "objects": orders,
+            });
+            verdict.certificate = Some(Certificate { kind: "linearization".to_owned(), body });
+        }
+        algorithms.sort_unstable();
+        algorithms.dedup();
+        verdict.algorithm = Some(algorithms.join(", "));
+        verdict.with("model", self.name).with("keys", keys).with("widest_frontier", widest)
     }
-}
 
-fn judge_object<M: Model>(
-    model: &M,
-    name: &str,
-    history: &History,
-    object: &Object,
-    budget: &Budget,
-) -> (Judged, Effort) {
-    if budget.is_stopped() {
-        return (Judged::Unknown(crate::Exhausted::Time.to_string()), Effort::default());
+    fn object<M: Model>(self, model: &M, object: &Object, fast: Fast) -> Judged {
+        let suspects = match fast {
+            Fast::NotThisShape => None,
+            // The general search gives the order, too, if one is asked for.
+            Fast::Linearizable(_) if self.certificate => None,
+            Fast::Linearizable(algorithm) => {
+                return Judged { outcome: Answer::Valid(None), algorithm, effort: Effort::default() };
+            }
+            Fast::Broken(suspects) => Some(suspects),
+        };
+        let algorithm = suspects.as_ref().map_or(FRONTIER, |s| s.algorithm);
+        let problem = match &suspects {
+            Some(suspects) => project(model, self.history, suspects.operations.iter().copied()),
+            None => project(model, self.history, object.indexes(self.history)),
+        };
+        let problem = match problem {
+            Ok(problem) => problem,
+            Err(bad) => {
+                let outcome = Answer::Unknown(bad.to_string());
+                return Judged { outcome, algorithm, effort: Effort::default() };
+            }
+        };
+        let effects: Vec<Effect> = problem.classes.iter().map(|op| model.effect(op)).collect();
+        let mut spec = Interned::new(model, &problem.classes);
+        let task = Task { traced: self.certificate, ..Task::new(&problem.calls, &effects) };
+        let Searched { found, effort, path } = search(&mut spec, task, self.budget);
+        let outcome = match found {
+            Found::Fatal { call, .. } => {
+                let found = reduce(model, &problem, call, effort.made, self.budget);
+                Answer::Invalid(Box::new(self.report(object, &found, suspects)))
+            }
+            Found::Linearizable if suspects.is_none() => {
+                let mut order = || linearization::order(&mut spec, &problem.calls, &effects, &path);
+                let order = if self.certificate { order() } else { None };
+                let index = |call: u32| problem.calls[call as usize].index;
+                Answer::Valid(order.map(|calls| calls.into_iter().map(index).collect()))
+            }
+            Found::Linearizable => {
+                Answer::Unknown(format!("{algorithm} and the general search disagree: please report this"))
+            }
+            Found::Spent { why, call } => {
+                let end = problem.calls.get(call as usize).map_or(0, |c| c.completed);
+                let before = problem.calls.iter().filter(|c| c.completed < end).count();
+                Answer::Unknown(format!("{why}; the first {before} completions are linearizable"))
+            }
+        };
+        Judged { outcome, algorithm, effort }
     }
-    let problem = match project(model, history, object.operations.iter().copied()) {
-        Ok(problem) => problem,
-        Err(bad) => return (Judged::Bad(bad), Effort::default()),
-    };
-    let effects: Vec<Effect> = problem.classes.iter().map(|op| model.effect(op)).collect();
-    let mut spec = Interned::new(model, &problem.classes);
-    let (found, effort) = search(&mut spec, &problem.calls, &effects, budget);
-    let judged = match found {
-        Found::Linearizable => Judged::Valid,
-        Found::Fatal { call, states } => {
-            let states = states.iter().map(|&s| model.describe_state(spec.state(s))).collect();
-            Judged::Invalid(Box::new(anomaly(name, history, object, &problem, call, states)))
-        }
-        Found::Spent { why, call } => {
-            let before =
-                problem.calls.iter().filter(|c| c.completed < problem.calls[call as usize].completed);
-            Judged::Unknown(format!("{why}; the first {} completions are linearizable", before.count()))
-        }
-    };
-    (judged, effort)
-}
 
-fn anomaly<O>(
-    name: &str,
-    history: &History,
-    object: &Object,
-    problem: &Problem<O>,
-    call: u32,
-    states: Vec<String>,
-) -> Anomaly {
-    let fatal = history.op(problem.calls[call as usize].index as usize);
-    let on = if object.key.is_nil() { String::new() } else { format!(" on key {}", object.key) };
-    Anomaly {
-        kind: "nonlinearizable".to_owned(),
-        signature: format!("{NAME}/nonlinearizable/{name}/{}", fatal.f),
-        explanation: format!(
-            "#{}{on}: `{}` of {} giving {} cannot have happened; possible just before it: {}.",
-            fatal.index,
-            fatal.f,
-            fatal.input,
-            fatal.output,
-            states.join(", ")
-        ),
-        operations: vec![fatal.index],
-        details: serde_json::Map::new(),
+    fn report(
+        self,
+        object: &Object,
+        found: &Counterexample,
+        fast: Option<Suspects>,
+    ) -> (Anomaly, Certificate) {
+        let about = About {
+            history: self.history,
+            model: self.name,
+            key: &object.key,
+            keyed: self.keyed,
+            initial: self.initial,
+            nil_reads_unknown: self.nil_reads_unknown,
+        };
+        (about.anomaly(found, fast), about.certificate(found))
     }
 }

@@ -8,16 +8,22 @@
 //! Deliberately absent: clocks and I/O (a [`crate::Budget`] brings time from outside), and any idea of how
 //! a history was made.
 
+mod choose;
+mod counterexample;
 mod events;
 mod expand;
+mod explain;
 mod frontier;
 mod judge;
+mod linearization;
 mod mask;
 mod options;
 mod problem;
 mod search;
 mod spec;
 mod split;
+pub mod verify;
+mod zones;
 
 #[cfg(test)]
 mod tests;

@@ -14,11 +14,13 @@ pub struct Options {
     pub initial: Value,
     /// Whether operations with different keys act on independent objects.
     pub keyed: bool,
+    /// Whether a valid verdict must carry its linearization as certificate. It costs time and memory.
+    pub certificate: bool,
 }
 
 impl Options {
     /// A model with its own initial value, split by key.
     pub fn new(model: ModelName) -> Self {
-        Options { model, initial: Value::Nil, keyed: true }
+        Options { model, initial: Value::Nil, keyed: true, certificate: false }
     }
 }

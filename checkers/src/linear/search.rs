@@ -20,7 +20,7 @@
 //! where the set was last whole and comes again with more width, in the end with all.
 
 use super::events::{Step, steps};
-use super::expand::{Expansion, Pending};
+use super::expand::{Expansion, Pending, TraceNode};
 use super::frontier::Config;
 use super::mask::Mask;
 use super::problem::Call;
@@ -33,11 +33,19 @@ use crate::{Budget, Exhausted};
 pub(crate) enum Found {
     /// There is a legal order.
     Linearizable,
-    /// There is none: the completion of `calls[call]` cannot be explained. The states are those that were
-    /// possible just before it, at most a few.
-    Fatal { call: u32, states: Vec<u32> },
+    /// There is none: the completion of `calls[call]` cannot be explained.
+    Fatal { call: u32, last: Vec<Last> },
     /// The budget was spent; everything before the completion of `calls[call]` is linearizable.
     Spent { why: Exhausted, call: u32 },
+}
+
+/// A configuration that was possible just before the fatal completion, one of a few.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Last {
+    /// The state.
+    pub state: u32,
+    /// The calls that took effect, in order, if that was recorded.
+    pub order: Vec<u32>,
 }
 
 /// How hard it was.
@@ -49,20 +57,46 @@ pub(crate) struct Effort {
     pub made: u64,
 }
 
-/// Searches with masks as wide as these calls need. `effects` is what is known of each class.
-pub(crate) fn search<S: Spec>(
-    spec: &mut S,
-    calls: &[Call],
-    effects: &[Effect],
-    budget: &Budget,
-) -> (Found, Effort) {
-    let (steps, slots) = steps(calls);
+/// What to search for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Task<'a> {
+    /// The operations, by invocation.
+    pub calls: &'a [Call],
+    /// What is known of each class.
+    pub effects: &'a [Effect],
+    /// States before the first operation, any of them; nothing for the specification's own.
+    pub starts: Option<&'a [u32]>,
+    /// Whether to record how configurations came to be.
+    pub traced: bool,
+    /// Give up, as if time were over, after making so many configurations.
+    pub most_made: u64,
+}
+
+impl<'a> Task<'a> {
+    /// From the specification's own start, without a record, without end.
+    pub(crate) fn new(calls: &'a [Call], effects: &'a [Effect]) -> Self {
+        Task { calls, effects, starts: None, traced: false, most_made: u64::MAX }
+    }
+}
+
+/// What was found, how hard it was, and if it was recorded how the best order came to be.
+#[derive(Debug)]
+pub(crate) struct Searched {
+    pub found: Found,
+    pub effort: Effort,
+    /// For a traced and linearizable history: what was used, in order.
+    pub path: Vec<TraceNode>,
+}
+
+/// Searches with masks as wide as these calls need.
+pub(crate) fn search<S: Spec>(spec: &mut S, task: Task<'_>, budget: &Budget) -> Searched {
+    let (steps, slots) = steps(task.calls);
     match slots {
-        0..=64 => Search::<S, [u64; 1]>::new(spec, calls, effects, slots).run(&steps, budget),
-        65..=128 => Search::<S, [u64; 2]>::new(spec, calls, effects, slots).run(&steps, budget),
-        129..=256 => Search::<S, [u64; 4]>::new(spec, calls, effects, slots).run(&steps, budget),
-        257..=1024 => Search::<S, [u64; 16]>::new(spec, calls, effects, slots).run(&steps, budget),
-        _ => Search::<S, Box<[u64]>>::new(spec, calls, effects, slots).run(&steps, budget),
+        0..=64 => Search::<S, [u64; 1]>::new(spec, task, slots).run(&steps, budget),
+        65..=128 => Search::<S, [u64; 2]>::new(spec, task, slots).run(&steps, budget),
+        129..=256 => Search::<S, [u64; 4]>::new(spec, task, slots).run(&steps, budget),
+        257..=1024 => Search::<S, [u64; 16]>::new(spec, task, slots).run(&steps, budget),
+        _ => Search::<S, Box<[u64]>>::new(spec, task, slots).run(&steps, budget),
     }
 }
 
@@ -82,48 +116,71 @@ struct Whole<K> {
 
 struct Search<'a, S, K> {
     expansion: Expansion<'a, S, K>,
-    calls: &'a [Call],
+    task: Task<'a>,
     now: Vec<Config<K>>,
     width: usize,
     whole: Option<Whole<K>>,
-    effort: Effort,
+    widest: u64,
 }
 
 impl<'a, S: Spec, K: Mask> Search<'a, S, K> {
-    fn new(spec: &'a mut S, calls: &'a [Call], effects: &'a [Effect], slots: usize) -> Self {
-        let start = Config { state: spec.init(), owed: K::empty(slots), spare: K::empty(slots) };
+    fn new(spec: &'a mut S, task: Task<'a>, slots: usize) -> Self {
+        let own = [spec.init()];
+        let config = |&state| Config { state, trace: 0, owed: K::empty(slots), spare: K::empty(slots) };
         Search {
-            expansion: Expansion::new(spec, effects, slots),
-            calls,
-            now: vec![start],
+            now: task.starts.unwrap_or(&own).iter().map(config).collect(),
+            expansion: Expansion::new(spec, task.effects, slots, task.traced),
+            task,
             width: NARROW,
             whole: None,
-            effort: Effort::default(),
+            widest: 1,
         }
     }
 
-    fn run(mut self, steps: &[Step], budget: &Budget) -> (Found, Effort) {
+    fn run(mut self, steps: &[Step], budget: &Budget) -> Searched {
+        self.expansion.at_most(self.task.most_made);
+        let found = self.walk(steps, budget);
+        let effort = Effort { made: self.expansion.made(), widest: self.widest };
+        let mut path = Vec::new();
+        let mut found = found;
+        if let Some(trace) = self.expansion.take_trace() {
+            match &mut found {
+                Found::Linearizable => path = self.now.first().map_or(path, |c| trace.path(c.trace)),
+                Found::Fatal { last, .. } => {
+                    for (last, config) in last.iter_mut().zip(&self.now) {
+                        last.order = trace.path(config.trace).iter().map(|node| node.call).collect();
+                    }
+                }
+                Found::Spent { .. } => {}
+            }
+        }
+        Searched { found, effort, path }
+    }
+
+    fn walk(&mut self, steps: &[Step], budget: &Budget) -> Found {
         let mut at = 0;
         let mut furthest = 0;
         while let Some(step) = steps.get(at) {
             furthest = furthest.max(at);
+            let (slot, call) = (step.slot as usize, step.call);
+            self.expansion.at_step(at);
             if !step.completes {
-                self.expansion.invoke(step.slot as usize, self.calls[step.call as usize], &mut self.now);
+                self.expansion.invoke(slot, call, self.task.calls[call as usize], &mut self.now);
                 at += 1;
                 continue;
             }
-            let next = match self.expansion.complete(step.slot as usize, &self.now, self.width, budget) {
+            let next = match self.expansion.complete(slot, &self.now, self.width, budget) {
                 Ok(next) => next,
-                Err(why) => return (self.spent(why, &steps[furthest..]), self.effort()),
+                Err(why) => return spent(why, &steps[furthest..]),
             };
             if !next.whole && self.whole.is_none() {
                 let pending = self.expansion.pending().to_vec();
                 self.whole = Some(Whole { step: at, configs: self.now.clone(), pending });
             }
             if !next.configs.is_empty() {
-                self.effort.widest = self.effort.widest.max(next.configs.len() as u64);
+                self.widest = self.widest.max(next.configs.len() as u64);
                 self.now = next.configs;
-                self.expansion.release(step.slot as usize);
+                self.expansion.release(slot);
                 if self.whole.is_none() && self.now.len() <= NARROW {
                     self.width = NARROW;
                 }
@@ -134,26 +191,22 @@ impl<'a, S: Spec, K: Mask> Search<'a, S, K> {
                 self.expansion.restore(whole.pending);
                 self.width = if self.width * WIDER > ALL { usize::MAX } else { self.width * WIDER };
             } else {
-                return (self.fatal(step.call), self.effort());
+                return self.fatal(call);
             }
         }
-        (Found::Linearizable, self.effort())
+        Found::Linearizable
     }
 
-    fn effort(&self) -> Effort {
-        Effort { made: self.expansion.made(), ..self.effort }
+    fn fatal(&mut self, call: u32) -> Found {
+        self.now.sort_by_key(|c| c.state);
+        self.now.dedup_by_key(|c| c.state);
+        self.now.truncate(16);
+        let last = self.now.iter().map(|c| Last { state: c.state, order: Vec::new() }).collect();
+        Found::Fatal { call, last }
     }
+}
 
-    fn fatal(&self, call: u32) -> Found {
-        let mut states: Vec<u32> = self.now.iter().map(|c| c.state).collect();
-        states.sort_unstable();
-        states.dedup();
-        states.truncate(16);
-        Found::Fatal { call, states }
-    }
-
-    fn spent(&self, why: Exhausted, rest: &[Step]) -> Found {
-        let call = rest.iter().find(|s| s.completes).map_or(0, |s| s.call);
-        Found::Spent { why, call }
-    }
+fn spent(why: Exhausted, rest: &[Step]) -> Found {
+    let call = rest.iter().find(|s| s.completes).map_or(0, |s| s.call);
+    Found::Spent { why, call }
 }

@@ -41,7 +41,7 @@ impl<'a, M: Model> Interned<'a, M> {
         &self.states[number as usize]
     }
 
-    fn number(&mut self, state: M::State) -> u32 {
+    pub(crate) fn number(&mut self, state: M::State) -> u32 {
         if let Some(&n) = self.numbers.get(&state) {
             return n;
         }

@@ -8,22 +8,31 @@ use squall_history::{History, Value};
 #[derive(Clone, Debug)]
 pub(crate) struct Object {
     pub key: Value,
-    pub operations: Vec<u32>,
+    /// Nothing if there is but one object: all operations are its.
+    operations: Option<Vec<u32>>,
+}
+
+impl Object {
+    /// Its operations, by index, ascending.
+    pub(crate) fn indexes(&self, history: &History) -> impl Iterator<Item = u32> + Clone + '_ {
+        let all = 0..if self.operations.is_none() { history.len() as u32 } else { 0 };
+        all.chain(self.operations.as_deref().unwrap_or(&[]).iter().copied())
+    }
 }
 
 /// The objects of a history, in the order in which they are first acted on.
 pub(crate) fn objects(history: &History, keyed: bool) -> Vec<Object> {
     if !keyed || !history.is_keyed() {
-        return vec![Object { key: Value::Nil, operations: (0..history.len() as u32).collect() }];
+        return vec![Object { key: Value::Nil, operations: None }];
     }
     let mut numbers: FxHashMap<&Value, usize> = FxHashMap::default();
-    let mut objects: Vec<Object> = Vec::new();
+    let mut objects: Vec<(Value, Vec<u32>)> = Vec::new();
     for op in history.ops() {
         let at = *numbers.entry(op.key).or_insert_with(|| {
-            objects.push(Object { key: op.key.clone(), operations: Vec::new() });
+            objects.push((op.key.clone(), Vec::new()));
             objects.len() - 1
         });
-        objects[at].operations.push(op.index);
+        objects[at].1.push(op.index);
     }
-    objects
+    objects.into_iter().map(|(key, operations)| Object { key, operations: Some(operations) }).collect()
 }

@@ -59,6 +59,11 @@ impl Model for KvAppend {
         }
     }
 
+    fn pointless(&self, op: &KvOp, others: &[&KvOp]) -> bool {
+        let (KvOp::Put(text) | KvOp::Append(text)) = op else { return true };
+        !others.iter().any(|other| matches!(other, KvOp::Get(seen) if seen.contains(text.as_str())))
+    }
+
     fn describe_state(&self, held: &String) -> String {
         let length = held.chars().count();
         if length <= 60 {

@@ -42,6 +42,20 @@ impl Model for OwnerMutex {
         }
     }
 
+    fn anywhere(&self, ops: &[&OwnerOp]) -> Option<Vec<Option<ProcessId>>> {
+        let mut holders: Vec<Option<ProcessId>> = ops
+            .iter()
+            .map(|op| match op {
+                OwnerOp::Acquire(by) | OwnerOp::Release(by) => Some(*by),
+            })
+            .collect();
+        // Nobody, and somebody else.
+        holders.extend([None, Some(ProcessId::MAX)]);
+        holders.sort_unstable();
+        holders.dedup();
+        Some(holders)
+    }
+
     fn describe_state(&self, holder: &Option<ProcessId>) -> String {
         holder.map_or("free".to_owned(), |p| format!("held by process {p}"))
     }
@@ -100,6 +114,18 @@ impl Model for FencedMutex {
         }
     }
 
+    fn anywhere(&self, ops: &[&FencedOp]) -> Option<Vec<Fenced>> {
+        let owners: Vec<OwnerOp> = ops
+            .iter()
+            .map(|op| match op {
+                FencedOp::Acquire(by, _) | FencedOp::Release(by) => OwnerOp::Acquire(*by),
+            })
+            .collect();
+        let holders = OwnerMutex.anywhere(&owners.iter().collect::<Vec<_>>())?;
+        // The least token allows whatever a greater one does.
+        Some(holders.into_iter().map(|holder| Fenced { holder, token: i64::MIN }).collect())
+    }
+
     fn describe_state(&self, state: &Fenced) -> String {
         let held = state.holder.map_or("free".to_owned(), |p| format!("held by process {p}"));
         if state.token == i64::MIN { held } else { format!("{held}, last token {}", state.token) }
@@ -151,6 +177,10 @@ impl Model for Semaphore {
             SemaphoreOp::Acquire(0) | SemaphoreOp::Release(0) => Effect::Observes,
             _ => Effect::Any,
         }
+    }
+
+    fn anywhere(&self, _ops: &[&SemaphoreOp]) -> Option<Vec<i64>> {
+        (self.permits <= 1000).then(|| (0..=self.permits).collect())
     }
 
     fn describe_state(&self, left: &i64) -> String {

@@ -62,6 +62,18 @@ pub trait Model: Sync {
         Effect::Any
     }
 
+    /// Every state that these operations could tell apart, where they are few: what may be the case when
+    /// nothing is known of the past. It allows a counterexample to leave the past out.
+    fn anywhere(&self, _ops: &[&Self::Op]) -> Option<Vec<Self::State>> {
+        None
+    }
+
+    /// Whether `op`, if it may never take effect, can be left out beside `others`: whatever they observe, a
+    /// legal order with it is legal without it. It keeps counterexamples small.
+    fn pointless(&self, _op: &Self::Op, _others: &[&Self::Op]) -> bool {
+        false
+    }
+
     /// A state in words, for explanations.
     fn describe_state(&self, state: &Self::State) -> String {
         format!("{state:?}")

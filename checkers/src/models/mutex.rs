@@ -40,6 +40,10 @@ impl Model for Mutex {
         }
     }
 
+    fn anywhere(&self, _ops: &[&LockOp]) -> Option<Vec<bool>> {
+        Some(vec![false, true])
+    }
+
     fn describe_state(&self, held: &bool) -> String {
         if *held { "held" } else { "free" }.to_owned()
     }

@@ -74,7 +74,37 @@ impl Model for Register {
         }
     }
 
-    fn describe_state(&self, state: &Value) -> String {
-        format!("value {state}")
+    fn anywhere(&self, ops: &[&RegisterOp]) -> Option<Vec<Value>> {
+        // One value beside all that occur stands for every other.
+        let mut values = vec![other_value()];
+        for op in ops {
+            match op {
+                RegisterOp::Read(v) | RegisterOp::Write(v) | RegisterOp::Mismatch(v) => {
+                    values.push(v.clone())
+                }
+                RegisterOp::Cas(old, new) => values.extend([old.clone(), new.clone()]),
+            }
+        }
+        values.sort();
+        values.dedup();
+        Some(values)
     }
+
+    fn pointless(&self, op: &RegisterOp, others: &[&RegisterOp]) -> bool {
+        let (RegisterOp::Write(new) | RegisterOp::Cas(_, new)) = op else { return true };
+        !others.iter().any(|other| match other {
+            RegisterOp::Read(seen) | RegisterOp::Cas(seen, _) => seen == new,
+            RegisterOp::Mismatch(_) => true,
+            RegisterOp::Write(_) => false,
+        })
+    }
+
+    fn describe_state(&self, state: &Value) -> String {
+        if *state == other_value() { "any other value".to_owned() } else { format!("value {state}") }
+    }
+}
+
+/// What stands for all values that do not occur.
+fn other_value() -> Value {
+    Value::list([Value::str("any other value")])
 }

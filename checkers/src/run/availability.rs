@@ -4,11 +4,13 @@ use serde_json::{Map, Value as Json, json};
 use squall_history::{History, Outcome};
 
 use super::stats::Counts;
-use super::windows::{node_of, seconds, span, windows};
+use super::windows::{Window, node_of, seconds, span, windows};
 use crate::{Budget, Check, Verdict};
 
 /// The check `availability`: per node and per fault window, the share of operations invoked in it that ended
-/// `ok`, and the longest time without any `ok`. Only measures.
+/// `ok`, and the longest time without any `ok`; per fault also `served_again_seconds`, from its end until every
+/// node that it harmed had answered `ok` (null if one never did, or the log ends with the fault on). Only
+/// measures.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Availability;
 
@@ -31,6 +33,7 @@ impl Check for Availability {
                 about.insert("kind".into(), w.begin.kind.clone().into());
                 about.insert("start_seconds".into(), seconds(from).into());
                 about.insert("end_seconds".into(), seconds(to).into());
+                about.insert("served_again_seconds".into(), seen.served_again(w).into());
                 about.into()
             })
             .collect();
@@ -111,6 +114,15 @@ impl<'a> Seen<'a> {
         Seen { all, nodes }
     }
 
+    /// From the end of a fault to the last of the first answers of the nodes that it harmed. Nodes that no
+    /// client asks do not count.
+    fn served_again(&self, w: &Window<'_>) -> Option<f64> {
+        let end = w.end?.time;
+        let harmed = self.nodes.iter().filter(|n| w.begin.nodes.iter().any(|name| name == n.name));
+        let first = |n: &Node<'_>| n.ok.get(n.ok.partition_point(|t| *t < end)).map(|t| t - end);
+        harmed.map(first).reduce(|a, b| Some(a?.max(b?)))?.map(seconds)
+    }
+
     fn between(&self, from: u64, to: u64) -> Map<String, Json> {
         let nodes = self.nodes.iter().map(|n| (n.name.to_owned(), n.between(from, to).into()));
         let nodes: Map<String, Json> = nodes.collect();
@@ -151,6 +163,7 @@ mod tests {
         assert_eq!(fault["nodes"]["n1"]["longest_gap_seconds"], 3.0);
         assert_eq!(fault["nodes"]["n2"]["ok_share"], 1.0);
         assert_eq!(fault["ok_share"], 0.5);
+        assert!((fault["served_again_seconds"].as_f64().unwrap() - 1e-9).abs() < 1e-12);
         assert!(d["nodes"]["n1"]["longest_gap_seconds"].as_f64().unwrap() >= 4.0);
         assert!(d["nodes"]["n2"]["longest_gap_seconds"].as_f64().unwrap() < 1.1);
     }

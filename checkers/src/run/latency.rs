@@ -91,7 +91,7 @@ pub fn latencies(history: &History, from: u64, to: u64, width: u64) -> Vec<Bucke
 }
 
 fn buckets<T>(values: Vec<T>, from: u64, width: u64) -> Vec<Bucket<T>> {
-    let at = |i: usize| from + i as u64 * width.max(1);
+    let at = |i: usize| from.saturating_add((i as u64).saturating_mul(width.max(1)));
     values.into_iter().enumerate().map(|(i, value)| Bucket { from: at(i), to: at(i + 1), value }).collect()
 }
 

@@ -128,10 +128,15 @@ fn place(all: &[&Plain<'_>], placed: &mut Vec<bool>, state: &State, follow: Foll
 /// Whether some order of beginnings and commits explains every read by a snapshot, such that nobody
 /// overwrote between a transaction's beginning and commit what it writes.
 pub fn snapshot_isolated(all: &[Plain<'_>], follow: Follow) -> bool {
+    snapshots(all, follow, true)
+}
+
+/// The same, where concurrent writers of one object may be allowed.
+pub fn snapshots(all: &[Plain<'_>], follow: Follow, exclusive: bool) -> bool {
     choices(all).any(|chosen| {
         let mut snapshots = vec![None; chosen.len()];
         let mut committed = Vec::new();
-        schedule(&chosen, &mut snapshots, &mut committed, follow)
+        schedule(&chosen, &mut snapshots, &mut committed, follow, exclusive)
     })
 }
 
@@ -141,6 +146,7 @@ fn schedule(
     begun: &mut Vec<Option<usize>>,
     committed: &mut Vec<(usize, State)>,
     follow: Follow,
+    exclusive: bool,
 ) -> bool {
     if committed.len() == all.len() {
         return true;
@@ -154,7 +160,7 @@ fn schedule(
             let clash = committed[at..].iter().any(|(c, _)| writes(all[*c]).iter().any(|k| mine.contains(k)));
             let snapshot = at.checked_sub(1).map_or_else(State::new, |c| committed[c].1.clone());
             let Some(after) = run(&snapshot, all[i]) else { continue };
-            if clash {
+            if clash && exclusive {
                 continue;
             }
             let mut state = committed.last().map_or_else(State::new, |(_, s)| s.clone());
@@ -162,7 +168,7 @@ fn schedule(
                 state.insert(key.clone(), after[key].clone());
             }
             committed.push((i, state));
-            if schedule(all, begun, committed, follow) {
+            if schedule(all, begun, committed, follow, exclusive) {
                 return true;
             }
             committed.pop();
@@ -174,7 +180,7 @@ fn schedule(
                 continue;
             }
             begun[i] = Some(committed.len());
-            if schedule(all, begun, committed, follow) {
+            if schedule(all, begun, committed, follow, exclusive) {
                 return true;
             }
             begun[i] = None;

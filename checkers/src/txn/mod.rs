@@ -21,3 +21,4 @@ pub mod micro;
 pub mod models;
 pub mod order;
 pub mod random;
+pub mod serial;

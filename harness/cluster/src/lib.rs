@@ -8,6 +8,7 @@
 
 mod capability;
 mod clock;
+mod disk;
 mod error;
 mod links;
 mod node;
@@ -16,6 +17,9 @@ mod provider;
 
 pub use capability::{Capability, Probe};
 pub use clock::{Clock, ClockChange, ClockReading};
+pub use disk::{
+    Damage, Damaged, Discarded, Disk, DiskCall, DiskCounters, DiskError, DiskFault, PowerLoss, Torn,
+};
 pub use error::Error;
 pub use links::{Delay, DelayShape, Endpoint, LinkCounters, LinkPolicy, Links, Loss};
 pub use node::{ExitEvent, Node, Output, ProgramState};

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use tokio::sync::broadcast;
 
-use crate::{Clock, Error, Exit, Program};
+use crate::{Clock, Disk, Error, Exit, Program};
 
 /// A program's state on its node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +104,11 @@ pub trait Node: Send + Sync + std::fmt::Debug {
 
     /// Its wall clock, if that can be moved.
     fn clock(&self) -> Option<Arc<dyn Clock>> {
+        None
+    }
+
+    /// Its disk, if that can be harmed.
+    fn disk(&self) -> Option<Arc<dyn Disk>> {
         None
     }
 }

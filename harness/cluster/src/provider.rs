@@ -26,6 +26,9 @@ pub struct ClusterSpec {
     pub needs: BTreeSet<Capability>,
     /// Whether to write a packet capture per node, `nodes/<name>/network.pcap`.
     pub pcap: bool,
+    /// Files and folders of this machine that every node must see, where nodes are on this machine and have
+    /// folders of their own in place of some of the machine's.
+    pub visible: Vec<PathBuf>,
 }
 
 /// A running cluster. Dropping it takes everything down; [`Cluster::shut_down`] does so and waits.

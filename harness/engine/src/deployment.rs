@@ -169,7 +169,7 @@ impl Deployment {
                 self.start(index).await?;
             }
             if let Some(clock) = node.clock()
-                && clock.read() != squall_cluster::ClockReading::default()
+                && !is_true(&clock.read())
             {
                 clock.change(squall_cluster::ClockChange::Reset).await?;
             }
@@ -201,6 +201,11 @@ impl Deployment {
     pub fn name(&self, node: usize) -> String {
         self.layout.nodes[node].name.clone()
     }
+}
+
+/// Whether a clock shows true time at the true rate.
+fn is_true(reading: &squall_cluster::ClockReading) -> bool {
+    reading.offset_nanos == 0 && reading.rate == 1.0
 }
 
 /// What each fault wants of the links, and what that comes to.

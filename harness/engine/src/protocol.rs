@@ -63,6 +63,12 @@ pub trait Target: Send + Sync + Debug {
     /// says what to install.
     async fn prepare(&self) -> Result<String, Error>;
 
+    /// Files and folders of this machine that its programs need, as absolute paths: a node may have a `/tmp`
+    /// of its own, and shows what is named here all the same. Called after [`Target::prepare`].
+    fn uses(&self) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
     /// What to run on a node. Restarting runs the same again.
     fn programs(&self, node: usize, layout: &Layout) -> Vec<Program>;
 

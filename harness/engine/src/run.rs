@@ -5,6 +5,7 @@
 //! it works on the log alone, so that a stored run can be judged again.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -153,6 +154,7 @@ pub async fn run(
             dir: spec.dir.clone(),
             needs,
             pcap: spec.pcap,
+            visible: spec.target.uses(),
         })
         .await?;
     let live = Live::start(spec, &cluster, version, stop, progress.clone(), watcher);
@@ -175,6 +177,8 @@ struct Live {
     writing: Writing,
     progress: Progress,
     background: JoinSet<()>,
+    // Whether the cluster has served: an exit before that is a failed start, not the target's misbehaviour.
+    served: Arc<AtomicBool>,
 }
 
 impl Live {
@@ -215,7 +219,15 @@ impl Live {
             w.recorder = Some(recorder);
             w.deployment = Some(deployment.clone());
         });
-        Ok(Live { spec, version, deployment, writing, progress, background: JoinSet::new() })
+        Ok(Live {
+            spec,
+            version,
+            deployment,
+            writing,
+            progress,
+            background: JoinSet::new(),
+            served: Arc::default(),
+        })
     }
 
     async fn finish(mut self) -> Result<Finished, Error> {
@@ -254,6 +266,7 @@ impl Live {
             self.deployment.start(node).await?;
         }
         self.wait_until_ready().await?;
+        self.served.store(true, Ordering::Relaxed);
         self.background.spawn({
             let mut tasks = monitor::watch(self.deployment.clone());
             async move { while tasks.join_next().await.is_some() {} }
@@ -467,9 +480,10 @@ impl Live {
             let mut exits = node.exits();
             let recorder = self.deployment.recorder.clone();
             let name = node.name().to_owned();
+            let served = self.served.clone();
             self.background.spawn(async move {
                 while let Ok(event) = exits.recv().await {
-                    note_exit(&recorder, &name, &event);
+                    note_exit(&recorder, &name, &event, !served.load(Ordering::Relaxed));
                 }
             });
         }
@@ -553,10 +567,11 @@ fn header(spec: &RunSpec, layout: &Layout, version: &str) -> RunHeader {
     }
 }
 
-fn note_exit(recorder: &Recorder, name: &str, event: &ExitEvent) {
+fn note_exit(recorder: &Recorder, name: &str, event: &ExitEvent, excused: bool) {
     let mut data = std::collections::BTreeMap::from([
         ("program".to_owned(), Json::from(event.program.clone())),
         ("expected".to_owned(), event.expected.into()),
+        ("excused".to_owned(), excused.into()),
     ]);
     match event.exit {
         squall_cluster::Exit::Code(code) => data.insert("code".into(), code.into()),

@@ -4,6 +4,7 @@
 //! completions together are distinct and follow real time; an operation that is `info` (or was open when the
 //! log ended) has the completion rank [`NEVER`]. Nothing here depends on hash order.
 
+mod events;
 mod raw;
 
 use std::sync::Arc;

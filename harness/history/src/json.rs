@@ -104,6 +104,10 @@ impl<'a, 's> Json<'a, 's> {
         let length = rest.iter().position(|&b| b == b'"' || b == b'\\' || b < 0x20).ok_or(Stop::More)?;
         self.cursor.at += length;
         if rest[length] < 0x20 {
+            // At the end of a stream stands a line feed of the window's own.
+            if length + 1 == rest.len() {
+                return Err(Stop::More);
+            }
             return Stop::bad(self.cursor.at, "no bare control character within a string");
         }
         Ok(&rest[..length])
@@ -129,11 +133,11 @@ impl<'a, 's> Json<'a, 's> {
                 }
                 self.cursor.literal("\\u")?;
                 let low = self.hex4()?;
-                let pair = 0x10000 + ((high - 0xd800) << 10) + low.wrapping_sub(0xdc00);
-                match char::from_u32(pair) {
-                    Some(c) if (0xdc00..0xe000).contains(&low) => c,
-                    _ => return Stop::bad(at, "a whole Unicode character"),
+                if !(0xdc00..0xe000).contains(&low) {
+                    return Stop::bad(at, "a whole Unicode character");
                 }
+                let pair = 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+                return char::from_u32(pair).map_or_else(|| Stop::bad(at, "a whole Unicode character"), Ok);
             }
             _ => return Stop::bad(at, "an escape that JSON has"),
         })
@@ -337,6 +341,7 @@ mod tests {
     fn escapes() {
         assert_eq!(read(r#""a\u00e9\ud83d\ude00\/\n""#), Ok(Value::str("aé😀/\n")));
         assert!(read(r#""\ud83d""#).is_err());
+        assert!(read(r#""\ud83d\u0041""#).is_err());
         assert!(read(r#""\ude00""#).is_err());
         assert!(read(r#""\x""#).is_err());
     }

@@ -10,6 +10,7 @@
 
 mod entry;
 mod event;
+pub mod export;
 mod history;
 pub mod import;
 mod json;
@@ -18,6 +19,8 @@ mod object;
 mod pool;
 pub mod runlog;
 mod scan;
+#[cfg(test)]
+mod seeds;
 mod value;
 
 pub use entry::{

@@ -3,8 +3,10 @@
 //! Node *i* (from 0) is 10.77.0.(i+1). Client slot *s* is 10.77.(1+s/250).(s%250+1), all of them in the one
 //! clients' namespace behind one port, told apart by their source address. The clients' host itself, where
 //! foreign client programs run, has the slot after the last.
+//!
+//! In IPv6 node *i* is fd53:7175:616c:6c00::(i+1) and slot *s* is fd53:7175:616c:6c00::1:(s+1).
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use squall_cluster::Endpoint;
 
@@ -14,6 +16,11 @@ pub(crate) const MAX_NODES: usize = 100;
 pub(crate) const MAX_CLIENTS: usize = 10_000;
 /// Slots in each /24 network.
 const SLOTS: usize = 250;
+
+/// The IPv6 network, a unique local one (RFC 4193).
+const PREFIX6: [u16; 4] = [0xfd53, 0x7175, 0x616c, 0x6c00];
+/// What tells slots from nodes in it.
+const CLIENTS6: u16 = 1;
 
 /// The shape of a cluster's network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +55,23 @@ impl Map {
         }
     }
 
+    /// An endpoint's IPv6 address.
+    pub fn address6(&self, endpoint: Endpoint) -> Ipv6Addr {
+        let [a, b, c, d] = PREFIX6;
+        let (network, host) = match endpoint {
+            Endpoint::Node(node) => (0, node),
+            Endpoint::Client(slot) => (CLIENTS6, slot),
+        };
+        let host = u16::try_from(host + 1).expect("the limits above keep hosts in 16 bits");
+        Ipv6Addr::new(a, b, c, d, 0, 0, network, host)
+    }
+
+    /// The /112 network that holds the slots.
+    pub fn client_network6(&self) -> Ipv6Addr {
+        let [a, b, c, d] = PREFIX6;
+        Ipv6Addr::new(a, b, c, d, 0, 0, CLIENTS6, 0)
+    }
+
     /// The /24 networks that hold the slots.
     pub fn client_networks(&self) -> Vec<Ipv4Addr> {
         let count = self.slots.div_ceil(SLOTS);
@@ -59,7 +83,10 @@ impl Map {
 
     /// Whose address this is.
     pub fn endpoint(&self, address: IpAddr) -> Option<Endpoint> {
-        let IpAddr::V4(address) = address else { return None };
+        let address = match address {
+            IpAddr::V4(address) => address,
+            IpAddr::V6(address) => return self.endpoint6(address),
+        };
         let [10, 77, network, host] = address.octets() else { return None };
         let (network, host) = (usize::from(network), usize::from(host).checked_sub(1)?);
         if network == 0 {
@@ -67,6 +94,17 @@ impl Map {
         }
         let slot = (network - 1) * SLOTS + host;
         (host < SLOTS && slot < self.slots).then_some(Endpoint::Client(slot))
+    }
+
+    fn endpoint6(&self, address: Ipv6Addr) -> Option<Endpoint> {
+        let [a, b, c, d, 0, 0, network, host] = address.segments() else { return None };
+        let host = usize::from(host).checked_sub(1)?;
+        match network {
+            _ if [a, b, c, d] != PREFIX6 => None,
+            0 => (host < self.nodes).then_some(Endpoint::Node(host)),
+            CLIENTS6 => (host < self.slots).then_some(Endpoint::Client(host)),
+            _ => None,
+        }
     }
 
     /// The port behind which an endpoint is.
@@ -111,8 +149,17 @@ mod tests {
             let address = map.address(end);
             assert!(seen.insert(address), "{address} twice");
             assert_eq!(map.endpoint(address.into()), Some(end));
+            assert_eq!(map.endpoint(map.address6(end).into()), Some(end));
         }
-        for stranger in ["10.77.0.0", "10.77.0.101", "10.77.4.251", "10.77.5.1", "10.78.0.1"] {
+        for stranger in [
+            "10.77.0.0",
+            "10.77.0.101",
+            "10.77.4.251",
+            "10.77.5.1",
+            "10.78.0.1",
+            "fd53:7175:616c:6c00::65",
+            "fe80::1",
+        ] {
             assert_eq!(map.endpoint(stranger.parse().unwrap()), None, "{stranger}");
         }
     }

@@ -11,19 +11,24 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction
 use nix::sys::wait::waitpid;
 use nix::unistd::{AccessFlags, ForkResult, access, execve, fork, pipe2, read, setsid, write};
 
+use crate::clock::{Launch, LaunchError, exec_with_clock};
 use crate::protocol::{self, Failed, FromNode, Spawn};
 use crate::sys;
 
 /// Starts a program and returns its process id once its `exec` succeeded. `with` is its standard output and
-/// error. Its last word before `exec` goes to the harness, whose credentials tell the outer process id.
+/// error, and its node's clock if that can be moved. Its last word before `exec` goes to the harness, whose credentials tell the outer process id.
 pub(crate) fn start(spawn: &Spawn, with: &[OwnedFd], harness: BorrowedFd<'_>) -> Result<i32, Failed> {
-    let [stdout, stderr] = with else { return Err(Failed::at("starting a program")(Errno::EBADF)) };
+    let [stdout, stderr, clock @ ..] = with else {
+        return Err(Failed::at("starting a program")(Errno::EBADF));
+    };
+    let clock = clock.first().map(AsFd::as_fd);
     let command = Command::prepare(spawn)?;
     let (reader, writer) = pipe2(OFlag::O_CLOEXEC).map_err(Failed::at("making a pipe"))?;
     // SAFETY: a node's init has one thread, so the child may do anything that its parent might.
     match unsafe { fork() }.map_err(Failed::at("forking"))? {
         ForkResult::Child => {
-            let failed = command.run(spawn.token, stdout.as_fd(), stderr.as_fd(), harness);
+            let failed =
+                command.run(spawn.token, [stdout.as_fd(), stderr.as_fd()], clock, writer.as_fd(), harness);
             let text = postcard::to_stdvec(&failed).unwrap_or_default();
             write(&writer, &text).ok();
             // SAFETY: ends the child at once, without the parent's destructors.
@@ -54,7 +59,12 @@ fn read_failure(pipe: BorrowedFd<'_>) -> Option<Failed> {
             Err(_) => break,
         }
     }
-    if text.is_empty() { None } else { postcard::from_bytes(&text).ok() }
+    if text.is_empty() {
+        return None;
+    }
+    // What the clock's supervisor has to say is plain text.
+    let plain = || Failed { step: String::from_utf8_lossy(&text).into_owned(), errno: libc::ENOEXEC };
+    Some(postcard::from_bytes(&text).unwrap_or_else(|_| plain()))
 }
 
 /// A command in the form that `execve` takes.
@@ -81,15 +91,17 @@ impl Command {
         Ok(Command { path, argv, env, cwd: spawn.cwd.clone() })
     }
 
-    /// Becomes the program; returns only what failed.
+    /// Becomes the program; returns only what failed. `report` is told what goes wrong once another process
+    /// has to see to its clock.
     fn run(
         self,
         token: u64,
-        stdout: BorrowedFd<'_>,
-        stderr: BorrowedFd<'_>,
+        streams: [BorrowedFd<'_>; 2],
+        clock: Option<BorrowedFd<'_>>,
+        report: BorrowedFd<'_>,
         harness: BorrowedFd<'_>,
     ) -> Failed {
-        match self.try_run(token, stdout, stderr, harness) {
+        match self.try_run(token, streams, clock, report, harness) {
             Ok(never) => match never {},
             Err(failed) => failed,
         }
@@ -98,8 +110,9 @@ impl Command {
     fn try_run(
         self,
         token: u64,
-        stdout: BorrowedFd<'_>,
-        stderr: BorrowedFd<'_>,
+        [stdout, stderr]: [BorrowedFd<'_>; 2],
+        clock: Option<BorrowedFd<'_>>,
+        report: BorrowedFd<'_>,
         harness: BorrowedFd<'_>,
     ) -> Result<std::convert::Infallible, Failed> {
         // A session of its own, so that its group can be signalled without its neighbours.
@@ -115,7 +128,18 @@ impl Command {
         protocol::send(harness, &FromNode::Hello { token }, &[])
             .map_err(Failed::at("telling the harness"))?;
         let path = self.path.to_string_lossy().into_owned();
-        execve(&self.path, &self.argv, &self.env).map_err(Failed::at(format!("executing {path}")))
+        let Some(page) = clock else {
+            return execve(&self.path, &self.argv, &self.env)
+                .map_err(Failed::at(format!("executing {path}")));
+        };
+        let launch =
+            Launch { page, report: Some(report), path: &self.path, argv: &self.argv, env: &self.env };
+        Err(match exec_with_clock(&launch) {
+            LaunchError::Execute { path, source } => {
+                crate::surroundings::failed(format!("executing {path}"))(source)
+            }
+            other => Failed { step: other.to_string(), errno: libc::ENOSYS },
+        })
     }
 }
 

@@ -24,7 +24,7 @@ const STOP: u64 = u64::MAX;
 /// How long captured packets may wait to be written while nothing else happens.
 const CAPTURE_DELAY: Duration = Duration::from_secs(1);
 
-/// The running fabric; dropping it ends its thread and closes the wires.
+/// The running fabric; dropping it ends its thread, which closes the wires.
 #[derive(Debug)]
 pub(crate) struct Fabric {
     stop: Arc<EventFd>,
@@ -57,13 +57,21 @@ impl Fabric {
     }
 }
 
+impl Fabric {
+    /// Ends the thread and waits until the wires are closed.
+    pub fn finish(mut self) {
+        let thread = self.thread.take();
+        drop(self);
+        if let Some(thread) = thread {
+            thread.join().ok();
+        }
+    }
+}
+
 impl Drop for Fabric {
     fn drop(&mut self) {
         // An event counter takes one more; were it full, the thread would be waking already.
         self.stop.write(1).ok();
-        if let Some(thread) = self.thread.take() {
-            thread.join().ok();
-        }
     }
 }
 

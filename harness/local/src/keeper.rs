@@ -34,6 +34,9 @@ use crate::{init, sys};
 
 /// First argument of an executable that is to become the keeper.
 const WORD: &str = "__squall-keeper";
+/// First argument of an executable that is to end at once: what a child does that is started only to see
+/// whether children can be traced.
+pub(crate) const NOTHING: &str = "__squall-nothing";
 /// What the keeper says first.
 const HELLO: &[u8] = b"squall-keeper 1";
 /// How long the keeper may take to say it.
@@ -46,7 +49,11 @@ static KEEPER: Mutex<Option<OwnedFd>> = Mutex::new(None);
 /// local clusters calls this first thing in `main`, before it has a second thread.
 pub fn run_if_asked() {
     ASKED.store(true, Ordering::Relaxed);
-    if std::env::args_os().nth(1).as_deref() == Some(OsStr::new(WORD)) {
+    let word = std::env::args_os().nth(1);
+    if word.as_deref() == Some(OsStr::new(NOTHING)) {
+        std::process::exit(0);
+    }
+    if word.as_deref() == Some(OsStr::new(WORD)) {
         let code = match keep() {
             Ok(()) => 0,
             Err(error) => {

@@ -25,11 +25,21 @@ mod probe;
 mod protocol;
 mod provider;
 mod queue;
+mod remedies;
 mod sockets;
 mod surroundings;
 mod sys;
 mod teardown;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod wire;
 
 pub use node::LocalNode;
 pub use provider::{LocalProvider, Wires};
+
+/// Whether nodes have clocks of their own.
+const CLOCKS: bool = true;
+/// Whether nodes have disks that can be harmed.
+const DISKS: bool = false;
+/// Whether nodes' CPU and memory can be limited.
+const LIMITS: bool = false;

@@ -1,8 +1,8 @@
 //! The few rtnetlink requests that set up a node's interfaces, over a socket that keeps the network
 //! namespace in which it was opened. Requests are built by hand: a dozen attributes do not need a crate.
 
-use std::net::Ipv4Addr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::net::IpAddr;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socket};
@@ -18,6 +18,8 @@ const IFLA_INFO_DATA: u16 = 2;
 const VETH_INFO_PEER: u16 = 1;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
+/// Usable at once, without asking whether somebody else has it.
+const IFA_F_NODAD: u8 = 2;
 const RTA_DST: u16 = 1;
 const RTA_OIF: u16 = 4;
 
@@ -140,51 +142,44 @@ impl Netlink {
         )
     }
 
-    /// Gives an interface an IPv4 address.
-    pub fn add_address(&self, index: u32, address: Ipv4Addr, prefix: u8) -> nix::Result<()> {
-        let mut body = [libc::AF_INET as u8, prefix, 0, 0, 0, 0, 0, 0];
+    /// Gives an interface an address.
+    pub fn add_address(&self, index: u32, address: IpAddr, prefix: u8) -> nix::Result<()> {
+        let (family, octets) = parts(address);
+        let mut body = [family, prefix, IFA_F_NODAD, 0, 0, 0, 0, 0];
         body[4..8].copy_from_slice(&index.to_ne_bytes());
         let create = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
         self.ask(
             Request::new(libc::RTM_NEWADDR, create, &body)
-                .attribute(IFA_LOCAL, &address.octets())
-                .attribute(IFA_ADDRESS, &address.octets()),
+                .attribute(IFA_LOCAL, &octets)
+                .attribute(IFA_ADDRESS, &octets),
         )
     }
 
-    /// Makes every address of an IPv4 network the host's own, as if each were set on the interface.
-    pub fn add_own_network(&self, index: u32, network: Ipv4Addr, prefix: u8) -> nix::Result<()> {
-        let table = libc::RT_TABLE_LOCAL;
-        let body = [
-            libc::AF_INET as u8,
-            prefix,
-            0,
-            0,
-            table,
-            libc::RTPROT_STATIC,
-            libc::RT_SCOPE_HOST,
-            libc::RTN_LOCAL,
-            0,
-            0,
-            0,
-            0,
-        ];
+    /// Makes every address of a network the host's own, as if each were set on the interface.
+    pub fn add_own_network(&self, index: u32, network: IpAddr, prefix: u8) -> nix::Result<()> {
+        let (family, octets) = parts(network);
+        let (table, kind) = (libc::RT_TABLE_LOCAL, libc::RTN_LOCAL);
+        let mut body = [0; 12];
+        body[..2].copy_from_slice(&[family, prefix]);
+        body[4..8].copy_from_slice(&[table, libc::RTPROT_STATIC, libc::RT_SCOPE_HOST, kind]);
         let create = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
         self.ask(
             Request::new(libc::RTM_NEWROUTE, create, &body)
-                .attribute(RTA_DST, &network.octets())
+                .attribute(RTA_DST, &octets)
                 .attribute(RTA_OIF, &index.to_ne_bytes()),
         )
+    }
+}
+
+/// An address's family and bytes.
+fn parts(address: IpAddr) -> (u8, Vec<u8>) {
+    match address {
+        IpAddr::V4(address) => (libc::AF_INET as u8, address.octets().to_vec()),
+        IpAddr::V6(address) => (libc::AF_INET6 as u8, address.octets().to_vec()),
     }
 }
 
 /// The number of an interface in the current network namespace.
 pub(crate) fn interface_index(name: &str) -> nix::Result<u32> {
     nix::net::if_::if_nametoindex(name)
-}
-
-impl AsFd for Netlink {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
-    }
 }

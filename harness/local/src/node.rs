@@ -12,10 +12,11 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use squall_cluster::{Error, Exit, ExitEvent, Node, Output, Program, ProgramState};
+use squall_cluster::{Clock, Error, Exit, ExitEvent, Node, Output, Program, ProgramState};
 use tokio::sync::{broadcast, watch};
 
 use crate::channel::{Channel, Happening, Observer};
+use crate::clock::ClockPage;
 use crate::output;
 use crate::protocol::{Answer, Request, Spawn};
 
@@ -34,6 +35,7 @@ pub struct LocalNode {
     logs: PathBuf,
     channel: Arc<Channel>,
     book: Arc<Book>,
+    clock: Option<Arc<ClockPage>>,
 }
 
 /// What is known of a node's processes. The cluster's thread writes it, the node's methods read it.
@@ -134,8 +136,9 @@ impl LocalNode {
         logs: PathBuf,
         channel: Arc<Channel>,
         book: Arc<Book>,
+        clock: Option<Arc<ClockPage>>,
     ) -> Self {
-        LocalNode { name: name.to_owned(), index: book.index, address, data, logs, channel, book }
+        LocalNode { name: name.to_owned(), index: book.index, address, data, logs, channel, book, clock }
     }
 
     fn environment(&self, program: &Program) -> Vec<Vec<u8>> {
@@ -183,7 +186,9 @@ impl LocalNode {
         let started = async {
             self.write_files(program).await?;
             let what = format!("starting {}", program.name);
-            self.channel.done(&what, Request::Spawn(spawn), &[stdout.as_fd(), stderr.as_fd()]).await
+            let mut with = vec![stdout.as_fd(), stderr.as_fd()];
+            with.extend(self.clock.as_deref().map(ClockPage::fd));
+            self.channel.done(&what, Request::Spawn(spawn), &with).await
         };
         match started.await {
             Ok(Answer::Started(pid)) => {
@@ -405,6 +410,10 @@ impl Node for LocalNode {
         let wiped =
             wiped.map_err(|error| Error::Broken(format!("wiping the data of {}: {error}", self.name)))?;
         wiped.map_err(|error| Error::io(format!("wiping {}", self.data.display()), error))
+    }
+
+    fn clock(&self) -> Option<Arc<dyn Clock>> {
+        self.clock.clone().map(|clock| clock as Arc<dyn Clock>)
     }
 
     fn exits(&self) -> broadcast::Receiver<ExitEvent> {

@@ -121,10 +121,11 @@ impl Init<'_> {
             Request::StopAll => signal_all(Signal::SIGSTOP),
             Request::ContinueAll => signal_all(Signal::SIGCONT),
             Request::Count => count(),
-            Request::Sockets { count } => {
+            Request::Sockets { count, v6 } => {
+                let family = if v6 { AddressFamily::Inet6 } else { AddressFamily::Inet };
                 for _ in 0..count {
                     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-                    let made = socket(AddressFamily::Inet, SockType::Stream, flags, None);
+                    let made = socket(family, SockType::Stream, flags, None);
                     give.push(made.map_err(Failed::at("making a socket"))?);
                 }
                 Ok(Answer::Sockets)

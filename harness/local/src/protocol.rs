@@ -10,7 +10,7 @@
 //! harness ──(node socket: ToNode)─────────────────────────────────────▶ node init ──▶ FromNode
 //! ```
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 
@@ -37,8 +37,10 @@ pub(crate) struct NodePlan {
     pub port: u16,
     /// Its address.
     pub address: Ipv4Addr,
-    /// Further /24 networks all of whose addresses are its own: the client slots'.
-    pub own_networks: Vec<Ipv4Addr>,
+    /// Its IPv6 address, which it goes without where the kernel has no IPv6.
+    pub address6: Ipv6Addr,
+    /// Further networks all of whose addresses are its own, with their prefix lengths: the client slots'.
+    pub own_networks: Vec<(IpAddr, u8)>,
     /// Where its programs start and keep their data.
     pub data: PathBuf,
 }
@@ -115,6 +117,8 @@ pub(crate) enum Request {
     Sockets {
         /// How many.
         count: usize,
+        /// Whether for IPv6.
+        v6: bool,
     },
 }
 

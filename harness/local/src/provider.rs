@@ -1,6 +1,7 @@
 //! The provider: from a wish to a running cluster, or an error that names the step and leaves nothing.
 
 use std::fmt::Write;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,17 +14,18 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{setsockopt, sockopt};
 use nix::sys::stat::Mode;
 use nix::unistd::pipe2;
-use squall_cluster::{Cluster, ClusterSpec, Endpoint, Error, Node, Probe, Provider};
+use squall_cluster::{Capability, Cluster, ClusterSpec, Endpoint, Error, Node, Probe, Provider};
 
 use crate::addressing::{MAX_CLIENTS, MAX_NODES, Map};
 use crate::channel::{self, Channel, Heard, Observer};
+use crate::clock::ClockPage;
 use crate::fabric::Fabric;
 use crate::links::{LocalLinks, Table};
 use crate::node::{Book, LocalNode};
 use crate::pcap::Capture;
 use crate::protocol::{self, Failed, FromNode, NodePlan, Plan, Wire};
 use crate::sockets::LocalNet;
-use crate::teardown::LocalTeardown;
+use crate::teardown::{LocalTeardown, wait_for_end};
 use crate::{keeper, probe, sys, wire};
 
 /// How long a cluster may take to come up before that counts as a failure.
@@ -79,7 +81,7 @@ impl Provider for LocalProvider {
     }
 
     async fn probe(&self) -> Vec<Probe> {
-        probe::probe().await
+        probe::probe(self).await
     }
 
     async fn provision(&self, spec: &ClusterSpec) -> Result<Cluster, Error> {
@@ -98,7 +100,7 @@ fn provision(spec: &ClusterSpec, wire: Wire) -> Result<Cluster, Error> {
     }
     let map = Map::new(spec.nodes, spec.clients);
     let folders = Folders::make(&spec.dir, spec.nodes)?;
-    let plan = plan(map, wire, &folders);
+    let plan = plan(map, wire, &folders, &spec.visible);
     let raised = raise(&plan)?;
     assemble(spec, map, plan, raised, &folders)
 }
@@ -131,8 +133,8 @@ impl Folders {
     }
 }
 
-fn plan(map: Map, wire: Wire, folders: &Folders) -> Plan {
-    let mut hosts = String::from("127.0.0.1 localhost\n");
+fn plan(map: Map, wire: Wire, folders: &Folders, needed: &[PathBuf]) -> Plan {
+    let mut hosts = String::from("127.0.0.1 localhost\n::1 localhost\n");
     let mut nodes = Vec::new();
     for (port, name) in folders.names.iter().enumerate() {
         let host = port == map.nodes();
@@ -143,13 +145,21 @@ fn plan(map: Map, wire: Wire, folders: &Folders) -> Plan {
             name: name.clone(),
             port: u16::try_from(port).expect("MAX_NODES fits"),
             address,
-            own_networks: if host { map.client_networks() } else { Vec::new() },
+            address6: map.address6(endpoint),
+            own_networks: if host { own_networks(map) } else { Vec::new() },
             data: folders.data(name),
         });
     }
     let mut visible = vec![folders.root.clone()];
     visible.extend(std::env::current_exe());
+    visible.extend_from_slice(needed);
     Plan { nodes, hosts, wire, mtu: MTU, visible }
+}
+
+/// The networks that the slots' addresses fill.
+fn own_networks(map: Map) -> Vec<(IpAddr, u8)> {
+    let v4 = map.client_networks().into_iter().map(|network| (network.into(), 24));
+    v4.chain([(map.client_network6().into(), 112)]).collect()
 }
 
 /// A cluster whose nodes are up: our ends of what connects us.
@@ -180,8 +190,14 @@ fn raise(plan: &Plan) -> Result<Raised, Error> {
         Err(error) => return Err(Error::io("sending the cluster's plan", sys::io_error(error))),
     }
     drop(inner);
-    let wires = await_nodes(plan, &cluster, &sockets)?;
-    Ok(Raised { cluster, gone, sockets, wires })
+    match await_nodes(plan, &cluster, &sockets) {
+        Ok(wires) => Ok(Raised { cluster, gone, sockets, wires }),
+        Err(error) => {
+            drop((cluster, sockets));
+            wait_for_end(&gone)?;
+            Err(error)
+        }
+    }
 }
 
 /// Waits until every node says that it is there, and collects their wires.
@@ -272,12 +288,16 @@ fn assemble(
         .map_err(failed("starting the fabric"))?;
     let mut nodes: Vec<Arc<dyn Node>> = Vec::new();
     let mut heard: Vec<Heard> = Vec::new();
+    // Only where it is asked for: a program with a clock of its own has a supervisor beside it.
+    let skewed = spec.needs.contains(&Capability::Clock);
     for (index, (node, socket)) in plan.nodes.iter().zip(raised.sockets).enumerate() {
         let channel = Arc::new(Channel::new(&node.name, socket));
         let book = Arc::new(Book::new(index));
         heard.push((Arc::clone(&channel), Arc::clone(&book) as Arc<dyn Observer>));
         let (data, logs) = (node.data.clone(), folders.logs(&node.name));
-        nodes.push(Arc::new(LocalNode::new(&node.name, node.address, data, logs, channel, book)));
+        let clock = skewed.then(ClockPage::new).transpose().map_err(failed("making a node's clock"))?;
+        let clock = clock.map(Arc::new);
+        nodes.push(Arc::new(LocalNode::new(&node.name, node.address, data, logs, channel, book, clock)));
     }
     let host =
         heard.last().map(|(channel, _)| Arc::clone(channel)).expect("the clients' host is always planned");

@@ -3,12 +3,12 @@
 //! A few are kept in stock, so that a connect does not wait for the host that makes them.
 
 use std::io;
-use std::net::{SocketAddr, SocketAddrV4, TcpStream as StdStream};
+use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6, TcpStream as StdStream};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use nix::sys::socket::{SockaddrIn, bind, setsockopt, sockopt};
+use nix::sys::socket::{SockaddrIn, SockaddrIn6, bind, setsockopt, sockopt};
 use squall_cluster::{ClientNet, Endpoint};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::oneshot::{Receiver, error::TryRecvError};
@@ -27,7 +27,8 @@ const LOW: usize = 12;
 pub(crate) struct LocalNet {
     map: Map,
     host: Arc<Channel>,
-    stock: Mutex<Stock>,
+    /// IPv4's and IPv6's.
+    stock: [Mutex<Stock>; 2],
 }
 
 type Delivery = Receiver<(Result<Answer, Failed>, Vec<OwnedFd>)>;
@@ -41,14 +42,19 @@ struct Stock {
 impl LocalNet {
     /// Sockets come from this host.
     pub fn new(map: Map, host: Arc<Channel>) -> Self {
-        // If this fails, so does the first connect, which says why.
-        let ordered = host.post(Request::Sockets { count: BATCH }, &[]).ok();
-        LocalNet { map, host, stock: Mutex::new(Stock { sockets: Vec::new(), ordered }) }
+        // If this fails, so does the first connect, which says why. IPv6 is used by few, so not ordered.
+        let ordered = host.post(Request::Sockets { count: BATCH, v6: false }, &[]).ok();
+        let stocked = Mutex::new(Stock { sockets: Vec::new(), ordered });
+        LocalNet { map, host, stock: [stocked, Mutex::default()] }
+    }
+
+    fn stock(&self, v6: bool) -> MutexGuard<'_, Stock> {
+        self.stock[usize::from(v6)].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One socket from stock, or what to wait for.
-    fn take(&self) -> io::Result<Result<OwnedFd, Delivery>> {
-        let mut stock = self.stock.lock().unwrap_or_else(PoisonError::into_inner);
+    fn take(&self, v6: bool) -> io::Result<Result<OwnedFd, Delivery>> {
+        let mut stock = self.stock(v6);
         match stock.ordered.as_mut().map(Receiver::try_recv) {
             None | Some(Err(TryRecvError::Empty)) => {}
             Some(Err(TryRecvError::Closed)) => return Err(io::Error::other("the clients' host is gone")),
@@ -58,7 +64,7 @@ impl LocalNet {
             }
         }
         if stock.sockets.len() <= LOW && stock.ordered.is_none() {
-            let request = Request::Sockets { count: BATCH };
+            let request = Request::Sockets { count: BATCH, v6 };
             stock.ordered = Some(self.host.post(request, &[]).map_err(io::Error::other)?);
         }
         match stock.sockets.pop() {
@@ -68,14 +74,14 @@ impl LocalNet {
         }
     }
 
-    async fn socket(&self) -> io::Result<OwnedFd> {
-        match self.take()? {
+    async fn socket(&self, v6: bool) -> io::Result<OwnedFd> {
+        match self.take(v6)? {
             Ok(socket) => Ok(socket),
             Err(delivery) => {
                 let delivered = delivery.await.map_err(|_| io::Error::other("the clients' host is gone"))?;
                 let mut sockets = unpack(delivered)?;
                 let socket = sockets.pop().ok_or_else(|| io::Error::other("no socket came"))?;
-                self.stock.lock().unwrap_or_else(PoisonError::into_inner).sockets.append(&mut sockets);
+                self.stock(v6).sockets.append(&mut sockets);
                 Ok(socket)
             }
         }
@@ -96,12 +102,17 @@ impl ClientNet for LocalNet {
             let text = format!("there is no client slot {slot}: the cluster has {}", self.map.host_slot());
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
-        let socket = self.socket().await?;
+        let socket = self.socket(to.is_ipv6()).await?;
         setsockopt(&socket, sockopt::TcpNoDelay, &true)?;
         // The port is chosen at connect, so that a slot is not limited to one connection a port overall.
         setsockopt(&socket, sockopt::IpBindAddressNoPort, &true)?;
-        let address = SocketAddrV4::new(self.map.address(Endpoint::Client(slot)), 0);
-        bind(socket.as_fd().as_raw_fd(), &SockaddrIn::from(address))?;
+        let (raw, slot) = (socket.as_fd().as_raw_fd(), Endpoint::Client(slot));
+        if to.is_ipv6() {
+            let address = SocketAddrV6::new(self.map.address6(slot), 0, 0, 0);
+            bind(raw, &SockaddrIn6::from(address))?;
+        } else {
+            bind(raw, &SockaddrIn::from(SocketAddrV4::new(self.map.address(slot), 0)))?;
+        }
         TcpSocket::from_std_stream(StdStream::from(socket)).connect(to).await
     }
 }

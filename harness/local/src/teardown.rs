@@ -34,7 +34,9 @@ impl LocalTeardown {
     fn finish(mut self) -> Result<(), Error> {
         self.cluster = None;
         // Interfaces go when the last descriptor of theirs does, so the fabric's have to go too.
-        self.fabric = None;
+        if let Some(fabric) = self.fabric.take() {
+            fabric.finish();
+        }
         wait_for_end(&self.gone)?;
         if let Some(listener) = self.listener.take() {
             listener.join().map_err(|_| Error::Broken("the thread that listens to nodes panicked".into()))?;
@@ -44,7 +46,7 @@ impl LocalTeardown {
 }
 
 /// Waits until the pipe's other end is closed.
-fn wait_for_end(gone: &OwnedFd) -> Result<(), Error> {
+pub(crate) fn wait_for_end(gone: &OwnedFd) -> Result<(), Error> {
     let start = Instant::now();
     while let Some(left) = LIMIT.checked_sub(start.elapsed()) {
         let mut fds = [PollFd::new(gone.as_fd(), PollFlags::POLLIN)];

@@ -70,14 +70,26 @@ pub(crate) fn connect(plan: &Plan, node: &NodePlan) -> Result<OwnedFd, Failed> {
     };
     let index = interface_index(INTERFACE).map_err(Failed::at("finding eth0"))?;
     netlink.up(index, settings).map_err(Failed::at("bringing eth0 up"))?;
-    netlink.add_address(index, node.address, 16).map_err(Failed::at("giving eth0 its address"))?;
-    for network in &node.own_networks {
-        netlink
-            .add_own_network(index, *network, 24)
-            .map_err(Failed::at("giving eth0 the clients' addresses"))?;
-    }
+    set_addresses(&netlink, index, node)?;
     sys::set_nonblocking(&wire).map_err(Failed::at("making the wire non-blocking"))?;
     Ok(wire)
+}
+
+fn set_addresses(netlink: &Netlink, index: u32, node: &NodePlan) -> Result<(), Failed> {
+    netlink.add_address(index, node.address.into(), 16).map_err(Failed::at("giving eth0 its address"))?;
+    // A kernel without IPv6 refuses; everything else works on.
+    netlink.add_address(index, node.address6.into(), 64).ok();
+    for (network, prefix) in &node.own_networks {
+        let added = netlink.add_own_network(index, *network, *prefix);
+        if network.is_ipv4() {
+            added.map_err(Failed::at("giving eth0 the clients' addresses"))?;
+        }
+    }
+    if !node.own_networks.is_empty() {
+        // IPv6 sockets may bind only to addresses set on an interface, unless this says otherwise.
+        std::fs::write("/proc/sys/net/ipv6/ip_nonlocal_bind", "1").ok();
+    }
+    Ok(())
 }
 
 fn open_tun() -> Result<OwnedFd, Failed> {

@@ -6,9 +6,9 @@ use squall_checkers::run::node_of;
 use squall_checkers::{Anomaly, Valid};
 use squall_history::Op;
 
-use super::linked;
+use super::proof::Proof;
 use super::run::{Run, fault_name};
-use super::timeline;
+use super::{cycle, linked, logs, prose, spacetime, timeline};
 use crate::text::{at, counted, cut, duration, inert, operation, outcome};
 
 /// Anomalies that are shown in full; the others are listed.
@@ -46,7 +46,7 @@ fn undecided(run: &Run<'_>) -> Markup {
     let unknown = run.verdicts.iter().filter(|v| v.valid == Valid::Unknown);
     html! {
         @if let Some(error) = &run.facts.error { p.explanation { "The run broke: " (inert(error)) } }
-        ul { @for v in unknown { li { strong { (inert(&v.check)) } ": " (inert(v.reason.as_deref().unwrap_or("undecided"))) } } }
+        ul { @for v in unknown { li { strong { (inert(&v.check)) } ": " (prose(v.reason.as_deref().unwrap_or("undecided"), true)) } } }
     }
 }
 
@@ -57,13 +57,18 @@ fn in_full(run: &Run<'_>, check: &str, anomaly: &Anomaly) -> Markup {
         .filter(|i| (**i as usize) < run.history.len())
         .map(|i| run.history.op(*i as usize))
         .collect();
+    let proof = Proof::of(anomaly, run.history.len());
     html! {
         article {
             h3 { (inert(&anomaly.kind)) " " span.soft { "found by " (inert(check)) } }
             div.explanation { (linked(&anomaly.explanation)) }
             @if !ops.is_empty() {
                 (table(run, &ops))
-                (PreEscaped(timeline::around(run, &ops)))
+                (PreEscaped(cycle::picture(run, &proof.edges)))
+                (PreEscaped(timeline::around(run, &ops, &proof)))
+                (proof.told())
+                (PreEscaped(spacetime::around(run, &ops)))
+                (logs::around(run, &ops))
             }
             @if !anomaly.signature.is_empty() { p.soft { "Signature: " code { (inert(&anomaly.signature)) } } }
         }
@@ -93,7 +98,7 @@ fn row(run: &Run<'_>, op: &Op<'_>) -> Markup {
     html! {
         tr data-op=(op.index) {
             td.num { a href={"#op=" (op.index)} { "#" (op.index) } }
-            td { code { (operation(op)) } @if let Some(e) = error { br; span.soft { (cut(&inert(e), 160)) } } }
+            td { code { (operation(op)) } @if let Some(e) = error { br; span.soft { (cut(&inert(e), 160)) } } (logs::beside(run, op)) }
             td { span.chip.(outcome(op.outcome)) { (outcome(op.outcome)) } }
             td.num.tight { (at(op.start)) }
             td.num.tight { @if op.end == u64::MAX { "never ended" } @else { (duration(op.end - op.start)) } }

@@ -8,7 +8,7 @@ use squall_history::Outcome;
 
 use super::run::Run;
 use super::top::pretty;
-use super::valid_chip;
+use super::{prose, valid_chip};
 use crate::text::{count, cut, duration, inert};
 
 /// Characters of a check's figures that are shown.
@@ -38,11 +38,11 @@ fn check(v: &Verdict) -> Markup {
         details.check {
             summary {
                 span.name { (inert(&v.check)) } " " (valid_chip(v.valid))
-                span.soft { " " (cut(&inert(reason), 160)) @if let Some(a) = &v.algorithm { " (" (inert(a)) ")" } }
+                span.soft { " " (prose(&cut(reason, 160), false)) @if let Some(a) = &v.algorithm { " (" (inert(a)) ")" } }
             }
             @if !v.warnings.is_empty() {
                 ul.soft {
-                    @for w in v.warnings.iter().take(WARNINGS) { li { (inert(w)) } }
+                    @for w in v.warnings.iter().take(WARNINGS) { li { (prose(w, false)) } }
                     @if v.warnings.len() > WARNINGS { li { "… and " (v.warnings.len() - WARNINGS) " more" } }
                 }
             }

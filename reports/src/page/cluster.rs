@@ -121,8 +121,8 @@ fn answers(run: &Run<'_>, scale: &Scale, nodes: &[&str], svg: &mut String) {
     cells.sort_unstable_by_key(|(place, _)| *place);
     let mut paths = [String::new(), String::new(), String::new()];
     for ((row, place), counts) in cells {
-        let from = scale.from + place * width;
-        let (x, w) = (scale.x(from), scale.x(from + width) - scale.x(from) - 0.6);
+        let from = scale.from.saturating_add(place * width);
+        let (x, w) = (scale.x(from), scale.x(from.saturating_add(width)) - scale.x(from) - 0.6);
         let mut bottom = (row * ROW) as f64 + 5.0 + STRIP;
         let parts = [(Outcome::Ok, counts.ok), (Outcome::Info, counts.info), (Outcome::Fail, counts.fail)];
         for (outcome, n) in parts.into_iter().filter(|(_, n)| *n > 0) {

@@ -6,7 +6,7 @@ use squall_checkers::run::{Availability, Window};
 use squall_checkers::{Budget, Check};
 
 use super::run::Run;
-use crate::text::{counted, cut, inert, percent, seconds};
+use crate::text::{count, counted, cut, inert, percent, seconds};
 
 /// Injections that are listed at once; the others can be unfolded.
 const LISTED: usize = 30;
@@ -36,7 +36,7 @@ fn table(rows: &[Markup]) -> Markup {
         div.scroll { table {
             thead { tr {
                 th scope="col" { "Fault" } th scope="col" { "Nodes" } th.right scope="col" { "From" } th.right scope="col" { "For" }
-                th scope="col" { "Effect" } th scope="col" { "Evidence" } th.right scope="col" { "Answered ok" } th.right scope="col" { "Longest silence" }
+                th scope="col" { "Effect" } th scope="col" { "Evidence" } th.right scope="col" { "Answered ok" } th.right scope="col" { "Longest silence" } th.right scope="col" { "Served again" }
             } }
             tbody { @for row in rows { (row) } }
         } }
@@ -61,6 +61,7 @@ fn row(run: &Run<'_>, w: &Window<'_>, felt: Option<&Json>) -> Markup {
             td { (evidence(w)) }
             td.num.right { @match figure("ok_share") { Some(s) => (percent(s)), None => "–" } }
             td.num.right { @match figure("longest_gap_seconds") { Some(s) => (seconds(s)), None => "–" } }
+            td.num.right { @match figure("served_again_seconds") { Some(s) => { "after " (seconds(s)) }, None => "–" } }
         }
     }
 }
@@ -69,18 +70,62 @@ fn evidence(w: &Window<'_>) -> Markup {
     let Some(end) = w.end else { return html! { span.soft { "the log ends first" } } };
     html! {
         dl.evidence { @for (key, value) in &end.evidence {
-            div { dt { (inert(&key.replace('_', " "))) } dd { (plain(value)) } }
+            div { dt { (name(key)) } dd { (plain(key, value)) } }
         } }
         @if !end.description.is_empty() && end.description != w.begin.description { span.soft { (inert(&end.description)) } }
     }
 }
 
-fn plain(value: &Json) -> String {
+/// What a key measures, in words: its unit stands with the value.
+fn name(key: &str) -> String {
+    let bare = ["_seconds", "_ms", "_bytes"].iter().find_map(|unit| key.strip_suffix(unit)).unwrap_or(key);
+    inert(&bare.replace('_', " "))
+}
+
+fn plain(key: &str, value: &Json) -> String {
     let text = match value {
+        Json::Null => "–".to_owned(),
+        Json::Bool(true) => "yes".to_owned(),
+        Json::Bool(false) => "no".to_owned(),
         Json::String(s) => inert(s),
-        Json::Number(n) if n.is_f64() => format!("{:.3}", n.as_f64().unwrap_or_default()),
-        Json::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
-        other => inert(&other.to_string()),
+        Json::Number(n) => number(key, n),
+        Json::Array(items) => items.iter().map(|i| plain(key, i)).collect::<Vec<_>>().join(", "),
+        Json::Object(parts) => {
+            let parts = parts.iter().map(|(key, part)| format!("{} {}", name(key), plain(key, part)));
+            parts.collect::<Vec<_>>().join(", ")
+        }
     };
     cut(&text, 200)
+}
+
+/// A number with the unit that its key names.
+fn number(key: &str, n: &serde_json::Number) -> String {
+    let x = n.as_f64().unwrap_or_default();
+    match (key.ends_with("_seconds"), key.ends_with("_ms"), n.as_u64()) {
+        (true, ..) => seconds(x),
+        (_, true, _) => seconds(x / 1e3),
+        (.., Some(whole)) if key.ends_with("_bytes") => format!("{} B", count(whole)),
+        (.., Some(whole)) => count(whole),
+        (.., None) if n.is_f64() => format!("{x:.3}"),
+        (.., None) => n.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn evidence_is_told_with_its_units() {
+        let seen = json!({"offset_seconds": -0.004_336, "seen": true});
+        assert_eq!(plain("n2", &seen), "offset −4.34 ms, seen yes");
+        assert_eq!(plain("packets_dropped", &json!(12_345)), "12,345");
+        assert_eq!(plain("unsynced_bytes", &json!([4096, 1])), "4,096 B, 1 B");
+        assert_eq!(
+            (name("offset_seconds_seen"), name("gap_ms")),
+            ("offset seconds seen".into(), "gap".into())
+        );
+    }
 }

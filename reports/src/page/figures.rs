@@ -1,11 +1,14 @@
 //! The run over time: cluster, throughput, latency, with the faults behind each.
 
 use maud::{Markup, PreEscaped, html};
+use squall_checkers::Verdict;
+use squall_history::History;
 
 use super::cluster;
 use super::run::Run;
-use crate::plot::{FAIL, INFO, OK, QUANTILES, offsets, quantiles, rate, raw};
+use crate::plot::{FAIL, INFO, OK, QUANTILES, offsets, quantiles, rate, raw, standalone};
 use crate::text::{duration, inert};
+use crate::{Facts, RunResult};
 
 /// Buckets of plots over time, about.
 const BUCKETS: u64 = 120;
@@ -49,6 +52,25 @@ pub fn section(run: &Run<'_>) -> Markup {
             }
         }
     }
+}
+
+/// The plots of a run as SVG files, by name, for papers and tickets. They stand alone, in the light palette.
+pub fn plots(
+    history: &History,
+    verdicts: &[Verdict],
+    result: &RunResult,
+    facts: &Facts,
+) -> Vec<(&'static str, String)> {
+    let run = Run::new(history, verdicts, result, facts);
+    let (bands, span) = (run.bands(), run.span);
+    let width = bucket(span.1 - span.0);
+    let mut all = vec![
+        ("rate", rate(history, span, width, &bands, 240)),
+        ("latency-raw", raw(history, span, &bands, &run.proof, 360)),
+        ("latency-quantiles", quantiles(history, span, width, &bands, 300)),
+    ];
+    all.extend(offsets(history, span, &bands, 240).map(|(svg, _)| ("clocks", svg)));
+    all.into_iter().map(|(name, svg)| (name, standalone(&svg))).collect()
 }
 
 fn legend(names: &[(&str, &str)]) -> Markup {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use squall_checkers::Valid;
 
-use super::{head, valid_chip};
+use super::{head, prose, valid_chip};
 use crate::text::{count, counted, cut, inert, percent, seconds};
 use crate::{Document, RunOutcome, RunResult};
 
@@ -37,7 +37,7 @@ pub fn index(name: &str, document: &Document, links: &[Option<String>]) -> Strin
                     p.eyebrow { "squall campaign · " (inert(name)) }
                     div.verdict.(tone) {
                         h1 { b { (word) ":" } " " (counted(document.runs.len() as u64, "run")) ", " (counted(operations, "operation")) }
-                        p.why { (inert(&document.reason)) }
+                        p.why { (prose(&document.reason, false)) }
                     }
                 }
                 main id="main" {
@@ -204,7 +204,7 @@ fn row(linked: &Linked<'_>) -> Markup {
             td.num.right { @match (r.liveness.recovered, r.liveness.recovery_seconds) {
                 (Some(true), Some(s)) => (seconds(s)), (Some(true), None) => "yes", (Some(false), _) => "never", (None, _) => "–",
             } }
-            td { (cut(&inert(&r.reason), REASON)) }
+            td { (prose(&cut(&r.reason, REASON), false)) }
         }
     }
 }

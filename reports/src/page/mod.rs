@@ -7,11 +7,15 @@
 mod anomalies;
 mod checks;
 mod cluster;
+mod cycle;
 mod faults;
 mod figures;
 mod index;
+mod logs;
 mod operations;
+mod proof;
 mod run;
+mod spacetime;
 mod timeline;
 mod top;
 
@@ -24,6 +28,7 @@ use crate::text::inert;
 use crate::{Facts, RunResult};
 use run::Run;
 
+pub use figures::plots;
 pub use index::index;
 
 const STYLE: &str = include_str!("style.css");
@@ -107,25 +112,30 @@ fn dark_plots() -> String {
 
 /// Text of ours in which `#12` names an operation, with each as a link; lines become paragraphs.
 fn linked(text: &str) -> Markup {
-    let paragraph = |line: &str| {
-        let line = inert(line);
-        let mut parts = Vec::new();
-        let mut rest = line.as_str();
-        while let Some(at) = rest.find('#') {
-            let digits = rest[at + 1..].bytes().take_while(u8::is_ascii_digit).count();
-            let (before, tail) = rest.split_at(at + 1 + digits);
-            match digits {
-                0 => parts.push(html! { (before) }),
-                _ => {
-                    let number = &before[at + 1..];
-                    parts.push(html! { (before[..at]) a href={"#op=" (number)} { "#" (number) } });
-                }
+    html! { @for line in text.lines() { p { (prose(line, true)) } } }
+}
+
+/// A line of ours: what stands in backticks is code, and `#12` a link to an operation if there are such.
+fn prose(line: &str, links: bool) -> Markup {
+    let line = inert(line);
+    let mut parts = Vec::new();
+    let mut rest = line.as_str();
+    while let Some(at) = rest.find(['#', '`']) {
+        let (before, tail) = rest.split_at(at);
+        let digits = tail[1..].bytes().take_while(u8::is_ascii_digit).count();
+        let code = tail[1..].find('`').filter(|_| tail.starts_with('`'));
+        let (part, used) = match (code, digits) {
+            (Some(end), _) => (html! { code { (tail[1..=end]) } }, end + 2),
+            (None, 1..) if links && tail.starts_with('#') => {
+                let number = &tail[1..=digits];
+                (html! { a href={"#op=" (number)} { "#" (number) } }, digits + 1)
             }
-            rest = tail;
-        }
-        html! { p { @for part in &parts { (part) } (rest) } }
-    };
-    html! { @for line in text.lines() { (paragraph(line)) } }
+            (None, _) => (html! { (tail[..1]) }, 1),
+        };
+        parts.push(html! { (before) (part) });
+        rest = &tail[used..];
+    }
+    html! { @for part in &parts { (part) } (rest) }
 }
 
 /// A verdict as a small label.
@@ -134,5 +144,22 @@ fn valid_chip(valid: Valid) -> Markup {
         Valid::Yes => html! { span.chip.yes { "✓ valid" } },
         Valid::No => html! { span.chip.no { "✗ invalid" } },
         Valid::Unknown => html! { span.chip.maybe { "? unknown" } },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operations_become_links_and_backticks_code() {
+        let html = |text, links| prose(text, links).into_string();
+        assert_eq!(
+            html("#12 read `a` <b>#x", true),
+            "<a href=\"#op=12\">#12</a> read <code>a</code> &lt;b&gt;#x"
+        );
+        assert_eq!(html("#12 `open", false), "#12 `open");
+        assert_eq!(html("``", true), "<code></code>");
+        assert_eq!(html("é#7`ü`#", true), "é<a href=\"#op=7\">#7</a><code>ü</code>#");
     }
 }

@@ -12,12 +12,14 @@ use squall_history::{Meta, Op, Outcome, Value};
 
 use super::run::{Run, fault_name};
 use crate::plot::DARK;
-use crate::text::{count, cut, inert, value};
+use crate::text::{count, cut, inert, transaction, value};
 
 /// Operations that a page holds before it begins to sample.
 const ROOM: usize = 100_000;
 /// Neighbours of each operation of an anomaly that are kept, on either side.
 const AROUND: u32 = 60;
+/// Characters of a transaction.
+const TRANSACTION: usize = 200;
 /// Operations of anomalies whose neighbours are kept.
 const WITH_NEIGHBOURS: usize = 100;
 
@@ -134,9 +136,15 @@ pub fn data(run: &Run<'_>) -> Markup {
     list(&mut json, "f", &ops, |out, op| put(out, op.f_id));
     list(&mut json, "outcome", &ops, |out, op| put(out, op.outcome as u8));
     list(&mut json, "key", &ops, |out, op| cell(out, op.key));
-    list(&mut json, "input", &ops, |out, op| cell(out, op.input));
+    let steps: Vec<Option<String>> = ops.iter().map(transaction).collect();
+    let told: Vec<_> = ops.iter().zip(&steps).collect();
+    list(&mut json, "input", &told, |out, (op, steps)| match steps {
+        Some(steps) => text(out, &cut(steps, TRANSACTION)),
+        None => cell(out, op.input),
+    });
     // An answer that only repeats the argument is 0; any other is a list of one.
-    list(&mut json, "output", &ops, |out, op| match op.outcome {
+    list(&mut json, "output", &told, |out, (op, steps)| match op.outcome {
+        _ if steps.is_some() => out.push('0'),
         Outcome::Ok if op.input.is_nil() || op.output != op.input => {
             out.push('[');
             cell(out, op.output);

@@ -6,14 +6,17 @@ use std::fmt::Write;
 use squall_history::{Op, Outcome, ProcessId};
 
 use super::cluster::ticks;
+use super::proof::{Proof, draw_edges, draw_order};
 use super::run::{Run, fault_name};
 use crate::plot::{LEFT, Scale, WIDTH, escape};
-use crate::text::{at, count, duration, inert, operation, outcome, value};
+use crate::text::{at, clip, count, duration, inert, operation, outcome, transaction, value};
 
 const ROW: usize = 26;
 /// Rows and operations of one picture.
 const ROWS: usize = 36;
 const BARS: usize = 600;
+/// Characters of a label.
+const LABEL: usize = 30;
 /// A picture of fewer operations than this begins with what led to them: so many, from so many nanoseconds.
 const ALONE: usize = 3;
 const LED_TO: usize = 12;
@@ -23,7 +26,7 @@ const HEAD: usize = 2 * 20 + 4;
 
 /// Draws what happened from a little before the first of `ops` to a little after the last. Other operations
 /// are shown if they are about the same keys; what is left out is counted below the picture.
-pub fn around(run: &Run<'_>, ops: &[Op<'_>]) -> String {
+pub fn around(run: &Run<'_>, ops: &[Op<'_>], proof: &Proof) -> String {
     let scale = scale(run, ops);
     let (shown, left_out) = neighbours(run, ops, &scale);
     let mut rows: BTreeMap<ProcessId, usize> = shown.iter().map(|op| (op.process, 0)).collect();
@@ -47,6 +50,13 @@ pub fn around(run: &Run<'_>, ops: &[Op<'_>]) -> String {
         let proof = ops.iter().any(|o| o.index == op.index);
         bar(run, &scale, op, HEAD + rows[&op.process] * ROW, proof, &mut svg);
     }
+    let place = |index: u32| {
+        let op = run.history.op(index as usize);
+        let (left, right) = edges(run, &scale, &op);
+        Some((left, right, (HEAD + rows.get(&op.process)? * ROW) as f64 + 13.0))
+    };
+    proof.ways.first().into_iter().for_each(|way| draw_order(way, place, &mut svg));
+    draw_edges(&proof.edges, place, &mut svg);
     ticks(&scale, height, &mut svg);
     let omitted = match left_out {
         0 => String::new(),
@@ -55,22 +65,28 @@ pub fn around(run: &Run<'_>, ops: &[Op<'_>]) -> String {
             count(n as u64)
         ),
     };
+    let numbered = match (proof.ways.is_empty(), proof.edges.is_empty()) {
+        (false, _) => "; numbered: a legal order, as far as it goes",
+        (true, false) => "; arrows: what must come before what",
+        (true, true) => "",
+    };
     format!(
         "<figure class=\"plot wide\"><figcaption>Around it <span>a row a process; outlined: operations of the anomaly; \
-         an info (dashed) may take effect at any later time</span></figcaption>\
+         an info (dashed) may take effect at any later time{numbered}</span></figcaption>\
          <svg viewBox=\"0 0 {WIDTH} {}\" role=\"img\" aria-label=\"Operations by process around the anomaly; the table above lists those that prove it\">{svg}</svg></figure>{omitted}",
         height + 26
     )
 }
 
-fn scale(run: &Run<'_>, ops: &[Op<'_>]) -> Scale {
+/// The time around operations that pictures of them show.
+pub fn scale(run: &Run<'_>, ops: &[Op<'_>]) -> Scale {
     let from = ops.iter().map(|op| op.start).min().unwrap_or(0);
     // An operation that nobody answered would stretch the picture to its time-out.
     let end = |op: &Op<'_>| if op.outcome == Outcome::Info { op.start } else { run.end_of(op) };
-    let to = ops.iter().map(end).max().unwrap_or(from).max(from + 1_000);
+    let to = ops.iter().map(end).max().unwrap_or(from).max(from.saturating_add(1_000));
     let from = if ops.len() < ALONE { before(run, ops, from) } else { from };
     let pad = (to - from) / 12;
-    Scale::new(from.saturating_sub(pad), to + pad)
+    Scale::new(from.saturating_sub(pad), to.saturating_add(pad))
 }
 
 /// Where a picture of few operations begins: with the last ones on their keys before them, since an answer
@@ -168,11 +184,17 @@ fn lane(name: &str, y: usize, svg: &mut String) {
     );
 }
 
-fn bar(run: &Run<'_>, scale: &Scale, op: &Op<'_>, top: usize, proof: bool, svg: &mut String) {
-    // It may take effect at any time after its invocation, so its bar has no end.
+/// Where an operation's bar begins and ends.
+fn edges(run: &Run<'_>, scale: &Scale, op: &Op<'_>) -> (f64, f64) {
+    // An info may take effect at any time after its invocation, so its bar has no end.
     let end = if op.outcome == Outcome::Info { scale.to } else { run.end_of(op) };
-    let (x, right) = (scale.x(op.start), scale.x(end));
-    let width = (right - x).max(2.5);
+    let left = scale.x(op.start);
+    (left, scale.x(end).max(left + 2.5))
+}
+
+fn bar(run: &Run<'_>, scale: &Scale, op: &Op<'_>, top: usize, proof: bool, svg: &mut String) {
+    let (x, right) = edges(run, scale, op);
+    let width = right - x;
     let key = if proof { " key" } else { "" };
     let took = if op.end == u64::MAX { "never ended".to_owned() } else { duration(op.end - op.start) };
     let _ = write!(
@@ -186,16 +208,17 @@ fn bar(run: &Run<'_>, scale: &Scale, op: &Op<'_>, top: usize, proof: bool, svg: 
         at(op.start)
     );
     let label = short(op);
-    let needed = label.chars().count() as f64 * 6.3 + 6.0;
-    let (x, fits) = match (width >= needed, x + width + needed < f64::from(WIDTH)) {
-        (true, _) => (x + 4.0, true),
-        (false, true) => (x + width + 4.0, proof),
-        (false, false) => (x - needed, proof),
+    // Bold digits are about this wide; a label that is not of the anomaly only stands where there is room.
+    let needed = label.chars().count() as f64 * 6.9 + 8.0;
+    let (x, anchor, shown) = match (width >= needed, x + width + needed < f64::from(WIDTH)) {
+        (true, _) => (x + 4.0, "start", true),
+        (false, true) => (x + width + 4.0, "start", proof),
+        (false, false) => (x - 5.0, "end", proof),
     };
-    if fits {
+    if shown {
         let _ = write!(
             svg,
-            "<text class=\"bar-text{key}\" x=\"{x:.1}\" y=\"{}\">{}</text>",
+            "<text class=\"bar-text{key}\" x=\"{x:.1}\" y=\"{}\" text-anchor=\"{anchor}\">{}</text>",
             top + 17,
             escape(&label)
         );
@@ -204,10 +227,13 @@ fn bar(run: &Run<'_>, scale: &Scale, op: &Op<'_>, top: usize, proof: bool, svg: 
 
 /// An operation without its key: `read → 3`, `write 4`.
 fn short(op: &Op<'_>) -> String {
+    if let Some(steps) = transaction(op) {
+        return clip(&steps, LABEL);
+    }
     let input = if op.input.is_nil() { String::new() } else { format!(" {}", value(op.input)) };
     let output = match op.outcome {
         Outcome::Ok if op.input.is_nil() || op.output != op.input => format!(" → {}", value(op.output)),
         Outcome::Ok | Outcome::Fail | Outcome::Info => String::new(),
     };
-    crate::text::cut(&format!("{}{input}{output}", inert(op.f)), 28)
+    clip(&format!("{}{input}{output}", inert(op.f)), LABEL)
 }

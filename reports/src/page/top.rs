@@ -6,8 +6,8 @@ use squall_checkers::Valid;
 use squall_checkers::run::Quantiles;
 use squall_history::{Outcome, RunHeader};
 
-use super::linked;
 use super::run::Run;
+use super::{linked, prose};
 use crate::text::{count, counted, date, duration, inert, percent, seconds};
 use crate::{Expected, RunOutcome};
 
@@ -156,7 +156,7 @@ pub fn reproduce(run: &Run<'_>) -> Markup {
             }
             @if !run.result.warnings.is_empty() {
                 h3 { "Warnings" }
-                ul { @for w in &run.result.warnings { li { (inert(w)) } } }
+                ul { @for w in &run.result.warnings { li { (prose(w, false)) } } }
             }
         }
     }

@@ -39,6 +39,8 @@ pub struct Scale {
 impl Scale {
     /// Of a span of at least a microsecond.
     pub fn new(from: u64, to: u64) -> Self {
+        // A log may hold any time; the last microsecond of all is left to the right edge.
+        let from = from.min(u64::MAX - 1_000);
         Scale { from, to: to.max(from + 1_000) }
     }
 
@@ -53,8 +55,9 @@ impl Scale {
         let wanted = ((self.to - self.from) / 10).max(1);
         let decade = 10u64.pow(wanted.ilog10());
         let step = [1, 2, 5, 10].into_iter().map(|n| n * decade).find(|s| *s >= wanted).unwrap_or(wanted);
-        let first = self.from.div_ceil(step) * step;
-        (0..).map(|i| first + i * step).take_while(|t| *t <= self.to).collect()
+        let first = self.from.div_ceil(step).saturating_mul(step);
+        let tick = |i: u64| first.checked_add(i.checked_mul(step)?).filter(|t| *t <= self.to);
+        (0..).map_while(tick).collect()
     }
 }
 
@@ -152,6 +155,14 @@ impl Canvas {
             self.marks
         )
     }
+}
+
+/// A picture of a page as a file of its own: on white, with the namespace that a file needs.
+pub fn standalone(svg: &str) -> String {
+    let head =
+        format!("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" font-family=\"sans-serif\" ");
+    let svg = svg.replacen("<svg ", &head, 1);
+    svg.replacen('>', "><rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>", 1)
 }
 
 /// Escapes text for SVG and HTML, attributes included.

@@ -39,7 +39,7 @@ pub fn raw(history: &History, span: (u64, u64), bands: &Bands, proof: &[u32], he
         if proof.binary_search(&op.index).is_ok() {
             let _ = write!(
                 rings,
-                "<a href=\"#op={0}\"><circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"6\"><title>#{0}</title></circle></a>",
+                "<a href=\"#op={0}\"><circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"6\" fill=\"none\" stroke=\"{FAIL}\" stroke-width=\"2\"><title>#{0}</title></circle></a>",
                 op.index
             );
         }
@@ -71,7 +71,7 @@ pub fn quantiles(history: &History, span: (u64, u64), width: u64, bands: &Bands,
     let buckets = latencies(history, span.0, span.1, width);
     let line = |part: fn(&Quantiles) -> u64| -> Vec<(u64, Option<f64>)> {
         let seconds = |q: &Quantiles| part(q).max(1_000) as f64 / 1e9;
-        buckets.iter().map(|b| ((b.from + b.to) / 2, b.value.as_ref().map(seconds))).collect()
+        buckets.iter().map(|b| (b.from.midpoint(b.to), b.value.as_ref().map(seconds))).collect()
     };
     let parts: [fn(&Quantiles) -> u64; 4] = [|q| q.p50, |q| q.p95, |q| q.p99, |q| q.max];
     let lines: Vec<Line> = QUANTILES.into_iter().zip(parts.map(line)).rev().collect();

@@ -11,7 +11,7 @@ mod latency;
 mod palette;
 mod rate;
 
-pub use canvas::{Bands, LEFT, Scale, WIDTH, escape};
+pub use canvas::{Bands, LEFT, Scale, WIDTH, escape, standalone};
 pub use clock::offsets;
 pub use latency::{quantiles, raw};
 pub use palette::{DARK, FAIL, INFO, OK, QUANTILES, kind_colour};

@@ -11,7 +11,7 @@ use crate::text::count;
 pub fn rate(history: &History, span: (u64, u64), width: u64, bands: &Bands, height: u32) -> String {
     let buckets = rates(history, span.0, span.1, width);
     // The last bucket is cut off by the end of the run: its rate is over what there was of it.
-    let length = |from: u64, to: u64| (to.min(span.1.max(from + 1)) - from) as f64 / 1e9;
+    let length = |from: u64, to: u64| (to.min(span.1.max(from.saturating_add(1))) - from) as f64 / 1e9;
     let line = |part: fn(&Counts) -> u64| -> Vec<(u64, Option<f64>)> {
         let of = |b: &squall_checkers::run::Bucket<Counts>| {
             let seconds = length(b.from, b.to);

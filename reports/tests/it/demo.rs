@@ -15,6 +15,7 @@ use squall_history::{
     Builder, Event, EventKind, Fault, FaultPhase, History, Meta, NodeInfo, Note, Order, Outcome, Phase,
     ProcessInfo, RunHeader, SCHEMA_VERSION, Value,
 };
+use squall_reports::{Facts, LogLine, Message};
 
 pub const S: u64 = 1_000_000_000;
 const MS: u64 = 1_000_000;
@@ -356,7 +357,12 @@ pub fn stale(seed: u64, size: Size) -> (History, Anomaly) {
         signature: "linearizable/nonlinearizable/register/read".into(),
         explanation,
         operations: vec![o.index, n.index, r.index],
-        details: Default::default(),
+        details: [("last_states".to_owned(), json!([{
+            "order": [o.index, n.index], "state": n.input.to_string(),
+            "fails": {"operation": read, "why": format!("#{read} read {}, impossible with {}", r.output, n.input)},
+        }]))]
+        .into_iter()
+        .collect(),
     };
     (changed, anomaly)
 }
@@ -407,4 +413,33 @@ pub fn with_answer(history: &History, index: u32, answer: Value) -> History {
             .unwrap();
     }
     builder.finish().unwrap()
+}
+
+/// What the network and the nodes' logs might have shown around some operations: a leader's heartbeats to
+/// followers of which one hears nothing.
+pub fn seen(history: &History, around: &[u32], random: &mut Random) -> Facts {
+    let from = history.op(around[0] as usize).start - 5 * MS;
+    let to = history.op(*around.last().unwrap() as usize).end + 5 * MS;
+    let (mut messages, mut logs) = (Vec::new(), Vec::new());
+    for beat in (0..(to - from) / (2 * MS)).map(|i| from + i * 2 * MS) {
+        for follower in ["n1", "n2", "n4", "n5"] {
+            let sent = beat + random.below(80_000);
+            let arrived = (follower != "n4").then(|| sent + 250_000 + random.below(400_000));
+            let message = |sent, arrived, from: &str, to: &str, what: &str| Message {
+                sent,
+                arrived,
+                from: from.into(),
+                to: to.into(),
+                what: what.into(),
+            };
+            messages.push(message(sent, arrived, "n3", follower, "append, term 2"));
+            if let Some(heard) = arrived {
+                let back = heard + 60_000;
+                messages.push(message(back, Some(back + 300_000), follower, "n3", "append ok, term 2"));
+            }
+        }
+        let text = format!("{} raft: no answer from n4 for {} ms", beat / MS, 40 + (beat - from) / MS);
+        logs.push(LogLine { time: beat, node: "n3".into(), text });
+    }
+    Facts { messages, logs, ..Facts::default() }
 }

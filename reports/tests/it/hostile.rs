@@ -8,7 +8,7 @@ use squall_history::{
     Builder, Event, EventKind, Fault, FaultPhase, History, Meta, NodeInfo, Note, Order, Phase, ProcessInfo,
     RunHeader, Value,
 };
-use squall_reports::{Facts, RunResult, report, run_result, terminal};
+use squall_reports::{Facts, LogLine, Message, RunResult, report, run_result, terminal};
 
 /// Every payload that a browser or a terminal might act on, in one text.
 pub fn payload() -> String {
@@ -98,7 +98,16 @@ pub fn run() -> (History, Vec<Verdict>, Facts) {
         signature: p.clone(),
         explanation: format!("#0 gave {p}"),
         operations: vec![0, 1, 2],
-        details: [(p.clone(), json!(p))].into_iter().collect(),
+        details: [
+            (p.clone(), json!(p)),
+            (
+                "last_states".into(),
+                json!([{"order": [0, 2], "state": p, "fails": {"operation": 1, "why": p}}]),
+            ),
+            ("edges".into(), json!([{"from": 0, "to": 1, "kind": p, "text": p}])),
+        ]
+        .into_iter()
+        .collect(),
     };
     let mut verdicts =
         crate::demo::verdicts(&history, Verdict::from_anomalies(&p, vec![anomaly]).with(&p, p.as_str()));
@@ -108,8 +117,14 @@ pub fn run() -> (History, Vec<Verdict>, Facts) {
         algorithm: Some(p.clone()),
         ..Verdict::unknown("x", "y")
     });
-    let facts =
-        Facts { error: Some(p.clone()), report: Some(p.clone()), reproduce: Some(p), ..Facts::default() };
+    let facts = Facts {
+        error: Some(p.clone()),
+        report: Some(p.clone()),
+        messages: vec![Message { sent: 500, arrived: None, from: p.clone(), to: p.clone(), what: p.clone() }],
+        logs: vec![LogLine { time: 700, node: p.clone(), text: p.clone() }],
+        reproduce: Some(p),
+        ..Facts::default()
+    };
     (history, verdicts, facts)
 }
 

@@ -1,8 +1,9 @@
 //! The report of simulated runs. With `SQUALL_PAGES=DIR` the pages are left there to look at.
 
-use squall_checkers::{Valid, Verdict};
+use serde_json::json;
+use squall_checkers::{Anomaly, Valid, Verdict};
 use squall_history::History;
-use squall_reports::{Facts, RunOutcome, RunResult, report, run_result, terminal};
+use squall_reports::{Facts, RunOutcome, RunResult, plots, report, run_result, terminal};
 
 use crate::demo::{self, USUAL};
 
@@ -11,8 +12,12 @@ fn facts() -> Facts {
 }
 
 fn page(name: &str, history: &History, verdicts: &[Verdict]) -> (RunResult, String) {
-    let result = run_result(history, verdicts, &facts());
-    let page = report(history, verdicts, &result, &facts());
+    page_with(name, history, verdicts, &facts())
+}
+
+fn page_with(name: &str, history: &History, verdicts: &[Verdict], facts: &Facts) -> (RunResult, String) {
+    let result = run_result(history, verdicts, facts);
+    let page = report(history, verdicts, &result, facts);
     if let Some(dir) = std::env::var_os("SQUALL_PAGES") {
         std::fs::write(std::path::Path::new(&dir).join(format!("{name}.html")), &page).unwrap();
     }
@@ -33,8 +38,12 @@ fn a_valid_run_says_in_how_many_operations_nothing_was_violated() {
 fn an_invalid_run_shows_its_counterexample_with_node_leader_and_faults() {
     let (history, anomaly) = demo::stale(7, USUAL);
     let verdicts = demo::verdicts(&history, Verdict::from_anomalies("linearizable", vec![anomaly.clone()]));
-    let (result, page) = page("invalid", &history, &verdicts);
+    let seen = demo::seen(&history, &anomaly.operations, &mut demo::Random::new(1));
+    let (result, page) = page_with("invalid", &history, &verdicts, &seen);
     assert_eq!((result.valid, result.outcome), (Valid::No, RunOutcome::Fail));
+    let lost = seen.messages.iter().filter(|m| m.arrived.is_none()).count();
+    assert!(page.matches(", never arrived</title>").count() > lost / 2, "messages that were lost are drawn");
+    assert!(page.contains("raft: no answer from n4"), "and so are the nodes' logs");
     for index in &anomaly.operations {
         assert!(page.contains(&format!("<tr data-op=\"{index}\">")), "#{index} stands in the table");
         assert!(page.contains(&format!("<a href=\"#op={index}\">")), "#{index} is linked");
@@ -48,7 +57,7 @@ fn an_unknown_run_says_why() {
     let verdicts = demo::verdicts(&history, Verdict::valid("linearizable"));
     let (result, page) = page("unknown", &history, &verdicts);
     assert_eq!(result.outcome, RunOutcome::Unknown);
-    assert!(page.contains("`partition` is proven to have taken effect"));
+    assert!(page.contains("none of 2 <code>partition</code> is proven to have taken effect"));
     println!("{}", terminal::summary(&result));
 }
 
@@ -56,7 +65,7 @@ fn an_unknown_run_says_why() {
 fn a_page_can_be_read_aloud() {
     let (history, anomaly) = demo::stale(7, USUAL);
     let verdicts = demo::verdicts(&history, Verdict::from_anomalies("linearizable", vec![anomaly]));
-    let (_, page) = page("invalid", &history, &verdicts);
+    let (_, page) = page("aloud", &history, &verdicts);
     assert!(page.contains("<html lang=\"en\">"));
     let pictures = page.matches("<svg").count();
     assert!(pictures >= 5);
@@ -118,4 +127,47 @@ fn a_page_that_samples_says_so_and_keeps_everything_that_matters() {
         assert!((here - share).abs() < 0.05, "{here} of {share}");
     }
     assert!(page.len() < 10_000_000);
+}
+
+#[test]
+fn plots_stand_alone() {
+    let (history, verdicts, facts) = crate::hostile::run();
+    let result = run_result(&history, &verdicts, &facts);
+    for (name, svg) in plots(&history, &verdicts, &result, &facts) {
+        if let Some(dir) = std::env::var_os("SQUALL_PAGES") {
+            std::fs::write(std::path::Path::new(&dir).join(format!("{name}.svg")), &svg).unwrap();
+        }
+        assert!(
+            svg.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\"") && svg.ends_with("</svg>"),
+            "{name}"
+        );
+        assert!(!svg.contains("<script") && !svg.contains("<img"), "{name}");
+        let opened = svg.matches('<').count() - svg.matches("</").count();
+        assert_eq!(
+            opened,
+            svg.matches("/>").count() + svg.matches("</").count(),
+            "{name}: all that opens closes"
+        );
+    }
+}
+
+#[test]
+fn a_cycle_is_drawn_as_arrows_and_told_step_by_step() {
+    let (history, stale) = demo::stale(7, USUAL);
+    let ops = stale.operations.clone();
+    let step = |from: u32, to: u32, kind: &str| json!({"from": from, "to": to, "kind": kind, "text": format!("#{to} saw what #{from} did")});
+    let edges = json!([step(ops[0], ops[1], "ww"), step(ops[1], ops[2], "wr"), step(ops[2], ops[0], "rw")]);
+    let anomaly = Anomaly {
+        kind: "G-single".into(),
+        details: [("edges".to_owned(), edges)].into_iter().collect(),
+        ..stale
+    };
+    let (_, page) = page("cycle", &history, &[Verdict::from_anomalies("serializable", vec![anomaly])]);
+    assert_eq!(page.matches("<g class=\"edge faint\">").count(), 3, "in the picture of its time");
+    assert_eq!(
+        (page.matches("<g class=\"edge\">").count(), page.matches("<g class=\"edge closing\">").count()),
+        (2, 1)
+    );
+    assert_eq!(page.matches("<span class=\"chip\">").count(), 3, "each step is told");
+    assert!(page.contains(&format!("<title>#{} before #{}: #{1} saw what #{0} did</title>", ops[2], ops[0])));
 }

@@ -24,6 +24,14 @@ pub enum Bug {
     DuplicateApply,
     ApplyOutOfOrder,
     CasCheckOutsideLog,
+    WriteSkew,
+    LostUpdate,
+    TxnNotAtomic,
+    CounterWraps,
+    WatchSkips,
+    WatchReorders,
+    LockWithoutFence,
+    LeaseRevokedByOldLeader,
     WalTailAccepted,
 }
 
@@ -87,6 +95,22 @@ pub const BUGS: &[(Bug, &str, &str)] = &[
         Bug::CasCheckOutsideLog,
         "cas-check-outside-log",
         "a compare is made on local state when the request arrives, not when it is applied",
+    ),
+    (Bug::WriteSkew, "write-skew", "a transaction's guards are judged on local state when it arrives"),
+    (
+        Bug::LostUpdate,
+        "lost-update",
+        "appends and additions are computed on local state and logged as plain writes",
+    ),
+    (Bug::TxnNotAtomic, "txn-not-atomic", "the second half of a transaction is applied with the next entry"),
+    (Bug::CounterWraps, "counter-wraps", "a counter is kept in eight bits"),
+    (Bug::WatchSkips, "watch-skips", "of several changes between two looks a watcher gets only the last"),
+    (Bug::WatchReorders, "watch-reorders", "changes that a watcher gets together are ordered by key"),
+    (Bug::LockWithoutFence, "lock-without-fence", "a fencing token is not compared with the lock's holder"),
+    (
+        Bug::LeaseRevokedByOldLeader,
+        "lease-revoked-by-old-leader",
+        "a node that led keeps timing leases, and an expiry does not look for renewals",
     ),
     (
         Bug::WalTailAccepted,

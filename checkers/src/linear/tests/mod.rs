@@ -1,6 +1,9 @@
 //! Every algorithm against its brute-force twin.
 
 mod brute;
+mod build;
 mod enumerate;
 mod models;
 mod search;
+mod whole;
+mod zones;

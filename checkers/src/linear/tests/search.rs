@@ -6,14 +6,14 @@ use super::{brute, enumerate};
 use crate::Budget;
 use crate::bench::Dice;
 use crate::linear::problem::{Call, Problem};
-use crate::linear::search::{Found, search};
+use crate::linear::search::{Found, Task, search};
 use crate::linear::spec::Interned;
 use crate::models::{Effect, LockOp, Model, Mutex, Register, RegisterOp};
 
 pub(crate) fn searched<M: Model>(model: &M, problem: &Problem<M::Op>) -> bool {
     let effects: Vec<Effect> = problem.classes.iter().map(|op| model.effect(op)).collect();
     let mut spec = Interned::new(model, &problem.classes);
-    match search(&mut spec, &problem.calls, &effects, &Budget::default()).0 {
+    match search(&mut spec, Task::new(&problem.calls, &effects), &Budget::default()).found {
         Found::Linearizable => true,
         Found::Fatal { .. } => false,
         Found::Spent { .. } => panic!("small histories fit any budget"),

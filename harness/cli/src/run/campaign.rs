@@ -34,6 +34,8 @@ pub fn run(registry: &Registry, args: &RunArgs) -> anyhow::Result<Exit> {
         let provider: Arc<dyn Provider> = match campaign.provider {
             ProviderName::Local => Arc::new(LocalProvider::new()),
         };
+        // Once before anything is asked of the machine, so that a mistake is said with its place.
+        campaign.resolve(registry)?;
         let dropped = campaign.fit_to(registry, &provider.probe().await)?;
         for d in &dropped {
             say(&format!("without the fault `{}`: {}", d.fault, d.why));

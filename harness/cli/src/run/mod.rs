@@ -6,6 +6,7 @@ mod analyze;
 mod campaign;
 mod judge;
 mod live;
+mod logs;
 mod one;
 mod reproduce;
 mod signals;

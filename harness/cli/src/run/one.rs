@@ -13,7 +13,7 @@ use squall_history::runlog::read_log_file;
 use squall_reports::{Expected, Facts, RunResult};
 
 use super::judge::judge;
-use super::store;
+use super::{logs, store};
 
 /// How long judging may take before what is left counts as undecided.
 const JUDGE_LIMIT: Duration = Duration::from_secs(300);
@@ -82,6 +82,8 @@ pub(crate) fn conclude(
         skipped,
         report: Some(report.to_string_lossy().into_owned()),
         reproduce: wanted.reproduce.clone(),
+        messages: Vec::new(),
+        logs: history.run.as_deref().map_or_else(Vec::new, |header| logs::lines(dir, header)),
     };
     let results = squall_reports::results(&history, &judged.verdicts, &facts);
     store::write(&dir.join("results.json"), &json(&results)?)?;

@@ -17,6 +17,8 @@ mod transactions;
 mod window;
 
 #[cfg(test)]
+mod bad_input;
+#[cfg(test)]
 mod tests;
 
 use std::fs::File;
@@ -26,6 +28,7 @@ use std::path::Path;
 pub use detect::Format;
 pub use error::ImportError;
 pub use keyed::Keyed;
+pub(crate) use keyed::is_transaction;
 
 use crate::{History, Skipped};
 

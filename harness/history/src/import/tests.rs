@@ -2,9 +2,11 @@ use std::env;
 use std::fs;
 use std::path::PathBuf;
 
+use proptest::prelude::*;
+
 use super::*;
 
-fn import(text: &str) -> Result<Imported, ImportError> {
+pub(super) fn import(text: &str) -> Result<Imported, ImportError> {
     read(text.as_bytes(), &Options::default())
 }
 
@@ -236,5 +238,80 @@ fn a_run_log_is_known_packed_and_unpacked() {
         assert_eq!(imported.history.run.unwrap().name, "storm");
         assert_eq!(imported.skipped.events, 1);
         assert_eq!(imported.warnings.len(), 1);
+    }
+}
+
+/// Processes that take turns, as fields of EDN: type, process, f, value.
+fn turns(steps: &[(u8, u8, i8)]) -> Vec<[(&'static str, String); 4]> {
+    let mut open = [None; 4];
+    let mut events = Vec::new();
+    for &(process, f, n) in steps {
+        let p = usize::from(process % 4);
+        let (kind, f) = match open[p].take() {
+            None => (":invoke", f % 3),
+            Some(f) => ([":ok", ":fail", ":info", ":ok"][usize::from(n.unsigned_abs() % 4)], f),
+        };
+        if kind == ":invoke" {
+            open[p] = Some(f);
+        }
+        let value = match f {
+            0 => format!("[[:r {n} nil] [:append {n} \"a;{n}\"]]"),
+            1 => format!("{{:a #{{{n} 1000}} {n} (1 2)}}"),
+            _ => format!("{n}"),
+        };
+        let name = [":txn", ":map", ":write"][usize::from(f)];
+        events.push([
+            ("type", kind.to_owned()),
+            ("process", p.to_string()),
+            ("f", name.to_owned()),
+            ("value", value),
+        ]);
+    }
+    events
+}
+
+proptest! {
+    /// White space, commas, comments, discarded forms, tags, brackets around it all, unknown keywords and the
+    /// order of keywords mean nothing.
+    #[test]
+    fn the_layout_of_edn_means_nothing(
+        steps in prop::collection::vec((any::<u8>(), any::<u8>(), any::<i8>()), 1..40),
+        layout in prop::collection::vec(any::<u8>(), 1..60),
+        wrap in 0usize..3,
+    ) {
+        let events = turns(&steps);
+        let plain: String = events
+            .iter()
+            .map(|fields| format!("{{{}}}\n", fields.each_ref().map(|(k, v)| format!(":{k} {v}")).join(" ")))
+            .collect();
+        let mut dice = layout.iter().cycle();
+        let mut roll = |n: usize| usize::from(*dice.next().unwrap()) % n;
+        let gaps = [" ", "\n", ", ", " ;, [x\n", " #_[1 {:a \"}\"}] ", "\t\r\n ", " #_ #_ 1 2 "];
+        let mut fancy = ["", "[", "("][wrap].to_owned();
+        for mut fields in events {
+            fields.rotate_left(roll(4));
+            fancy += ["{", "#jepsen.history.Op{", "#knossos.op.Op {"][roll(3)];
+            for (key, value) in fields {
+                fancy += &format!("{}:{key}{}{value}", gaps[roll(7)], gaps[roll(7)]);
+                if roll(3) == 0 {
+                    fancy += " :other #inst \"2020\" :more \\space";
+                }
+            }
+            fancy += &format!("{}}}{}", gaps[roll(7)], gaps[roll(7)]);
+        }
+        fancy += ["", "]", ")"][wrap];
+        let no = Options { keyed: Keyed::No, ..Options::default() };
+        let (plain, fancy) = (read(plain.as_bytes(), &no).unwrap(), read(fancy.as_bytes(), &no).unwrap());
+        prop_assert_eq!(show(&plain.history), show(&fancy.history));
+        prop_assert_eq!(plain.warnings, fancy.warnings);
+    }
+
+    #[test]
+    fn no_bytes_crash_a_reader(
+        start in prop::sample::select(vec!["{:type ", "[{:type :ok :value ", "{\"type\":", "{\"start\":1,", "w(1,2,", "r 1 ", "INFO jepsen.util - 0 :ok ", ""]),
+        bytes in prop::collection::vec(prop_oneof![any::<u8>(), prop::sample::select(b"{}[]()#:\"\\ \n,;0123456789-nilrwu_".to_vec())], 0..80),
+    ) {
+        let text = [start.as_bytes(), &bytes].concat();
+        let _ = read(&text[..], &Options::default());
     }
 }

@@ -6,10 +6,11 @@ use std::io::Read;
 use super::ImportError;
 use crate::scan::Stop;
 
-const CHUNK: usize = 1 << 18;
+/// Tests read in pieces so small that records lie across their borders.
+const CHUNK: usize = if cfg!(test) { 64 } else { 1 << 18 };
 
 /// The longest operation that is read, in bytes.
-pub(crate) const MAX_RECORD: usize = 64 << 20;
+pub(crate) const MAX_RECORD: usize = if cfg!(test) { 1 << 20 } else { 64 << 20 };
 
 /// Bytes of a stream around the record that is being read.
 pub(crate) struct Window<'r> {
@@ -90,10 +91,19 @@ impl<'r> Window<'r> {
     /// The error for what a reader met in the record at `self.at`.
     pub fn error(&self, stop: Stop) -> ImportError {
         match stop {
-            Stop::More => ImportError::Truncated {
-                line: self.line(self.at.min(self.bytes.len())),
-                expected: "the rest of the operation that begins here".to_owned(),
-            },
+            Stop::More => {
+                let blank = self.bytes[self.at..].iter().take_while(|b| b.is_ascii_whitespace()).count();
+                ImportError::Truncated {
+                    line: self.line(self.at + blank),
+                    expected: "the rest of the operation that begins here".to_owned(),
+                }
+            }
+            Stop::Bad { at, expected } if self.ended && at + 1 >= self.bytes.len() => {
+                ImportError::Truncated {
+                    line: self.line(self.bytes.len() - 1),
+                    expected: expected.into_owned(),
+                }
+            }
             Stop::Bad { at, expected } => {
                 let at = at.min(self.bytes.len());
                 let line_start = self.bytes[..at].iter().rposition(|&b| b == b'\n').map_or(0, |i| i + 1);

@@ -318,3 +318,33 @@ fn a_tail_of_zeros_is_torn_too() {
     let (history, skipped) = read_log(&log[..]).unwrap();
     assert_eq!((history.len(), skipped.bytes as usize), (1, log.len() - ends[0]));
 }
+
+/// Every line that is written has the fields that the published schema requires, and no others.
+#[test]
+fn the_published_schema_knows_every_line() {
+    let schema: serde_json::Value =
+        serde_json::from_str(include_str!("../../../../docs/history.schema.json")).unwrap();
+    let mut log = LogWriter::new(Vec::new()).unwrap();
+    every_kind_of_entry().iter().for_each(|e| log.push(e));
+    log.seal(u64::MAX).unwrap();
+    let lines = zstd::stream::decode_all(&log.into_inner()[..]).unwrap();
+    let mut kinds = 0;
+    for line in lines.split(|&b| b == b'\n').filter(|l| !l.is_empty()) {
+        let line: serde_json::Value = serde_json::from_slice(line).unwrap();
+        let name = match line["type"].as_str().unwrap() {
+            "invoke" | "ok" | "fail" | "info" => "event",
+            other => other,
+        };
+        let definition = &schema["definitions"][name];
+        let reference = serde_json::json!({"$ref": format!("#/definitions/{name}")});
+        assert!(schema["anyOf"].as_array().unwrap().contains(&reference), "{name}");
+        for field in line.as_object().unwrap().keys() {
+            assert!(definition["properties"].get(field).is_some(), "{name} has no {field}");
+        }
+        for field in definition["required"].as_array().unwrap() {
+            assert!(line.get(field.as_str().unwrap()).is_some(), "{name} lacks {field}");
+        }
+        kinds += 1;
+    }
+    assert_eq!(kinds, 9);
+}

@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, Sender};
 use std::thread::JoinHandle;
 
-use super::node::Event;
+use super::asks::Event;
 use crate::raft::Write;
 use crate::wal::Wal;
 

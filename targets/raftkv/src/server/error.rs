@@ -3,6 +3,9 @@
 //! `definite` is the heart of it: true means that the request certainly changed nothing and never will;
 //! false means that nobody knows yet. Reads change nothing, so a failed read is always definite.
 
+use crate::kv::Refused;
+use crate::raft::{Index, Refusal};
+
 /// A refusal or failure, as the client sees it. The README explains each row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ApiError {
@@ -25,8 +28,23 @@ pub enum ApiError {
     ReadTimeout,
     /// The connection broke over which a change was forwarded.
     ForwardBroken,
+    /// The command met a state that it does not apply to.
+    Conflict(Refused),
+    /// Changes that far back are forgotten.
+    Compacted {
+        complete_after: Index,
+    },
     /// The server stopped while a change was under way.
     Stopping,
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> ApiError {
+        match refusal {
+            Refusal::NotLeader => ApiError::NotLeader,
+            Refusal::Busy => ApiError::Busy,
+        }
+    }
 }
 
 impl ApiError {
@@ -36,6 +54,8 @@ impl ApiError {
             ApiError::NotFound => 404,
             ApiError::MethodNotAllowed => 405,
             ApiError::TooLarge { .. } => 413,
+            ApiError::Conflict(_) => 409,
+            ApiError::Compacted { .. } => 410,
             ApiError::Timeout | ApiError::ReadTimeout => 504,
             _ => 503,
         }
@@ -55,6 +75,11 @@ impl ApiError {
             ApiError::Timeout => "timeout",
             ApiError::ReadTimeout => "read_timeout",
             ApiError::ForwardBroken => "forward_broken",
+            ApiError::Conflict(Refused::WrongType { .. }) => "wrong_type",
+            ApiError::Conflict(Refused::NoLease) => "no_lease",
+            ApiError::Conflict(Refused::NoSession) => "no_session",
+            ApiError::Conflict(Refused::OldSeq) => "old_seq",
+            ApiError::Compacted { .. } => "compacted",
             ApiError::Stopping => "stopping",
         }
     }
@@ -80,6 +105,15 @@ impl ApiError {
             ApiError::Timeout => "not committed in time; it may still happen".into(),
             ApiError::ReadTimeout => "the read could not be confirmed in time".into(),
             ApiError::ForwardBroken => "the connection to the leader broke; it may or may not happen".into(),
+            ApiError::Conflict(Refused::WrongType { key }) => {
+                format!("the value of {key:?} is of the wrong type, or a number would leave its range")
+            }
+            ApiError::Conflict(Refused::NoLease) => "there is no such lease (any more)".into(),
+            ApiError::Conflict(Refused::NoSession) => "there is no such session (any more)".into(),
+            ApiError::Conflict(Refused::OldSeq) => "the session has seen a later request".into(),
+            ApiError::Compacted { complete_after } => {
+                format!("changes are known after {complete_after} only")
+            }
             ApiError::Stopping => "the server is stopping; it may or may not happen".into(),
         }
     }

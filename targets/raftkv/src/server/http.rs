@@ -16,9 +16,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
 use super::api;
+use super::asks::{Ask, Event, Reply};
 use super::error::ApiError;
-use super::node::{Ask, Event, Reply};
-use crate::kv::{Answer, Versioned};
+use super::render::render;
 
 /// What every connection shares.
 #[derive(Debug)]
@@ -54,14 +54,15 @@ async fn connection(stream: TcpStream, front: Arc<Front>) {
 }
 
 async fn respond(front: &Front, request: Request<Incoming>) -> Response<Full<Bytes>> {
-    let (status, body) = match handle(front, request).await {
-        Ok(reply) => (200, render(reply)),
-        Err(error) => (error.status(), error.to_json()),
+    let (status, kind, body) = match handle(front, request).await {
+        Ok(Reply::Text(text)) => (200, "text/plain; version=0.0.4", text),
+        Ok(reply) => (200, "application/json", render(reply)),
+        Err(error) => (error.status(), "application/json", error.to_json()),
     };
     let mut response = Response::new(Full::new(Bytes::from(body + "\n")));
     *response.status_mut() = hyper::StatusCode::from_u16(status).expect("our codes are valid");
-    let json = hyper::header::HeaderValue::from_static("application/json");
-    response.headers_mut().insert(hyper::header::CONTENT_TYPE, json);
+    let kind = hyper::header::HeaderValue::from_static(kind);
+    response.headers_mut().insert(hyper::header::CONTENT_TYPE, kind);
     response
 }
 
@@ -81,17 +82,28 @@ async fn handle(front: &Front, request: Request<Incoming>) -> Result<Reply, ApiE
 
 /// Hands `ask` to the core thread and waits for the answer. Nothing was done if it refuses as busy.
 async fn ask_core(front: &Front, ask: Ask) -> Result<Reply, ApiError> {
-    let changes = matches!(ask, Ask::Change(_));
+    let changes = matches!(ask, Ask::Change { .. });
+    let wait = match &ask {
+        Ask::Watch { wait, .. } => *wait,
+        _ => front.request_timeout,
+    };
+    let nothing_new = match &ask {
+        Ask::Watch { after, .. } => Some(*after),
+        _ => None,
+    };
     let _slot = Slot::take(front).ok_or(ApiError::Busy)?;
     let (reply, answer) = oneshot::channel();
     if front.events.send(Event::Client { ask, reply }).is_err() {
         return Err(ApiError::NoLeader);
     }
-    match tokio::time::timeout(front.request_timeout, answer).await {
+    match tokio::time::timeout(wait, answer).await {
         Ok(Ok(result)) => result,
         Ok(Err(_)) if changes => Err(ApiError::Stopping),
         Ok(Err(_)) => Err(ApiError::LeaderLost),
         Err(_) if changes => Err(ApiError::Timeout),
+        Err(_) if nothing_new.is_some() => {
+            Ok(Reply::Changes { events: Vec::new(), next: nothing_new.unwrap_or_default() })
+        }
         Err(_) => Err(ApiError::ReadTimeout),
     }
 }
@@ -110,27 +122,5 @@ impl<'a> Slot<'a> {
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Values are JSON text already.
-fn render(reply: Reply) -> String {
-    match reply {
-        Reply::Value { found: Some(Versioned { value, version }), applied } => {
-            format!(r#"{{"value":{value},"version":{version},"applied":{applied}}}"#)
-        }
-        Reply::Value { found: None, applied } => {
-            format!(r#"{{"value":null,"version":0,"applied":{applied}}}"#)
-        }
-        Reply::Changed(Answer::Written { version }) => format!(r#"{{"version":{version}}}"#),
-        Reply::Changed(Answer::Swapped { version }) => format!(r#"{{"ok":true,"version":{version}}}"#),
-        Reply::Changed(Answer::Mismatch { actual, version }) => {
-            let actual = actual.as_deref().unwrap_or("null");
-            format!(r#"{{"ok":false,"actual":{actual},"version":{version}}}"#)
-        }
-        Reply::Changed(Answer::Deleted { existed, version }) => {
-            format!(r#"{{"existed":{existed},"version":{version}}}"#)
-        }
-        Reply::Status(status) => serde_json::to_string(&status).expect("a status is plain data"),
     }
 }

@@ -9,16 +9,24 @@
 //! as busy beyond a limit, peers have flow control.
 
 mod api;
+mod asks;
+mod body;
 mod config;
 mod disk;
+mod early;
 mod error;
 mod http;
 mod json;
+mod lease_timers;
 mod node;
 mod peer;
+mod query;
+mod render;
+mod requests;
 mod run;
 mod status;
 mod trace;
+mod watch;
 mod wire;
 
 pub use config::{Config, ConfigError, OPTIONS};

@@ -16,8 +16,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
+use super::asks::Event;
 use super::config::Config;
-use super::node::Event;
 use super::trace;
 use super::wire::{self, Frame, Hello, Pong, Welcome};
 use crate::raft::NodeId;

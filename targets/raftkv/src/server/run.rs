@@ -12,11 +12,13 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
+use super::asks::Event;
 use super::config::Config;
 use super::http::{self, Front};
-use super::node::{End, Event, Node};
+use super::node::{End, Node};
 use super::{disk, peer, trace};
 use crate::bugs::Bug;
+use crate::kv::Store;
 use crate::raft::{Core, CoreConfig, Log, Restored};
 use crate::wal::{DataDir, Identity, Recovered, Wal, WalError, WalOptions};
 
@@ -72,7 +74,8 @@ impl Server {
         let (writes, write_queue) = channel();
         let disk = disk::spawn(wal, write_queue, events.clone())?;
         let peers = peer::start(&config, peer_listener, events.clone());
-        let node = Node::new(config.clone(), core, peers, writes, origin, random());
+        let store = Store::new(config.bug);
+        let node = Node::new(config.clone(), core, store, peers, writes, origin, random());
         let (end, ended) = oneshot::channel();
         let core = std::thread::Builder::new().name("core".into()).spawn(move || {
             let _ = end.send(node.run(&inbox));

@@ -23,6 +23,8 @@ pub struct Status {
     pub members: Vec<NodeId>,
     pub learners: Vec<NodeId>,
     pub keys: usize,
+    pub leases: usize,
+    pub sessions: usize,
     /// This process's own wall clock, nanoseconds since 1970.
     pub wall_clock_unix_nanos: i64,
     pub uptime_seconds: f64,
@@ -48,12 +50,41 @@ impl Status {
             members: membership.voters.iter().copied().collect(),
             learners: membership.learners.iter().copied().collect(),
             keys: store.len(),
+            leases: store.leases().len(),
+            sessions: store.sessions().len(),
             wall_clock_unix_nanos: wall_clock_unix_nanos(),
             uptime_seconds: started.elapsed().as_secs_f64(),
             unsafe_reads: config.unsafe_reads,
             fsync: config.fsync,
             bug: config.bug.map(|bug| bug.name()),
         }
+    }
+}
+
+impl Status {
+    /// The numbers in the Prometheus text format.
+    pub fn to_prometheus(&self) -> String {
+        let lead = u64::from(self.role == Role::Leader);
+        let rows: [(&str, &str, &str, u64); 9] = [
+            ("raftkv_is_leader", "gauge", "1 on the node that leads", lead),
+            ("raftkv_has_leader", "gauge", "1 if a leader is known", u64::from(self.leader.is_some())),
+            ("raftkv_term", "counter", "current term", self.term),
+            ("raftkv_commit_index", "counter", "last index known to be committed", self.commit),
+            ("raftkv_applied_index", "counter", "last index applied", self.applied),
+            ("raftkv_last_index", "gauge", "last index in the log", self.last_index),
+            ("raftkv_keys", "gauge", "keys in the store", self.keys as u64),
+            ("raftkv_leases", "gauge", "leases that live", self.leases as u64),
+            ("raftkv_sessions", "gauge", "client sessions remembered", self.sessions as u64),
+        ];
+        let mut out = String::new();
+        for (name, kind, help, value) in rows {
+            out.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n"));
+        }
+        out.push_str(
+            "# HELP raftkv_uptime_seconds time since the start\n# TYPE raftkv_uptime_seconds counter\n",
+        );
+        out.push_str(&format!("raftkv_uptime_seconds {}", self.uptime_seconds));
+        out
     }
 }
 

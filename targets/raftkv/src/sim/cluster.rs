@@ -93,7 +93,7 @@ impl Cluster {
             bug,
         };
         for &id in ids {
-            let node = SimNode { core: None, store: Store::default(), disk: Disk::default(), lives: 0 };
+            let node = SimNode { core: None, store: Store::new(bug), disk: Disk::default(), lives: 0 };
             cluster.nodes.insert(id, node);
             cluster.start(id);
         }
@@ -116,7 +116,7 @@ impl Cluster {
             ..CoreConfig::new(id, seed)
         };
         node.core = Some(Core::new(config, Restored { hard_state: node.disk.hard_state, log }, self.now));
-        node.store = Store::default();
+        node.store = Store::new(self.bug);
     }
 
     /// Stops a node at once. Of the writes that wait, the first `survive` happen to have reached the disk.
@@ -139,7 +139,7 @@ impl Cluster {
 
     /// Proposes a command as a client of `id` would, under the number `n`.
     pub fn propose(&mut self, id: NodeId, n: u64, command: crate::kv::Command) {
-        let request = Request { origin: id, id: n, command };
+        let request = Request { origin: id, id: n, session: None, command };
         let data = Bytes::from(postcard::to_stdvec(&request).expect("a request is plain data"));
         self.input(id, Input::Propose { id: n, data });
     }
@@ -197,6 +197,6 @@ fn apply(store: &mut Store, entry: &Entry) -> Option<(Request, Answer)> {
         return None;
     };
     let request: Request = postcard::from_bytes(data).expect("only this simulator writes the log");
-    let answer = store.apply(entry.index, request.command.clone());
+    let answer = store.apply_request(entry.index, &request);
     Some((request, answer))
 }

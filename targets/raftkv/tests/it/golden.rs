@@ -227,7 +227,7 @@ fn describe(cluster: &Cluster, id: NodeId, happening: &Happening, keys: &[String
         Happening::Read(n, ReadOutcome::Ready) => {
             let key = &keys[*n as usize - 1];
             let found = cluster.nodes[&id].store.get(key);
-            format!("read {key}={}", found.map_or("nothing", |v| v.value.as_str()))
+            format!("read {key}={}", found.map_or("nothing", |v| v.value.as_ref()))
         }
         Happening::Read(_, outcome) => format!("failed the read: {outcome:?}"),
     })

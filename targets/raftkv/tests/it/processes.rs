@@ -266,6 +266,80 @@ fn says_clearly_why_it_does_not_start() {
 }
 
 #[test]
+fn transactions_sessions_locks_and_watches() {
+    let cluster = Cluster::start(3);
+    let post = |path: &str, body: Value| cluster.insist(0, "POST", path, Some(body));
+
+    assert_eq!(cluster.insist(0, "GET", "/kv/list", None)["value"], json!(null));
+    let first = post("/kv/list/append", json!({"item": 1}));
+    assert_eq!(first["results"], json!([{"length": 1}]));
+    assert_eq!(post("/kv/count/add", json!({"amount": 5}))["results"], json!([{"value": 5}]));
+    let body = json!({
+        "guards": [{"key": "count", "value": 5}, {"key": "none", "version": 0}],
+        "then": [{"op": "append", "key": "list", "item": {"b": 1, "a": null}}, {"op": "read", "key": "list"}],
+        "else": [{"op": "delete", "key": "list"}],
+    });
+    let answer = post("/txn", body);
+    assert_eq!(answer["succeeded"], json!(true), "{answer}");
+    assert_eq!(answer["results"][1]["value"], json!([1, {"a": null, "b": 1}]));
+    let wrong = cluster.call(1, "POST", "/kv/count/append", Some(json!({"item": 1}))).unwrap();
+    assert_eq!((wrong.0, &wrong.1["error"], &wrong.1["definite"]), (409, &json!("wrong_type"), &json!(true)));
+    let range = cluster.insist(2, "GET", "/range?start=c&end=d", None);
+    assert_eq!(range["items"][0]["key"], json!("count"), "{range}");
+    assert_eq!(range["items"].as_array().unwrap().len(), 1);
+
+    // The same request of a session, at another node: done once.
+    let session = post("/session", json!({}))["session"].clone();
+    let path = format!("/kv/once/add?session={session}&seq=1");
+    let answers = [0, 1, 2].map(|node| cluster.insist(node, "POST", &path, Some(json!({"amount": 1}))));
+    assert!(answers.iter().all(|a| *a == answers[0]), "{answers:?}");
+    let token = &answers[0]["version"];
+    let read = cluster.insist(1, "GET", &format!("/kv/once?consistency=session&token={token}"), None);
+    assert_eq!(read["value"], json!(1));
+
+    // A lease that runs out frees its lock; the next holder's token is larger.
+    let lease = post("/lease", json!({"ttl_ms": 300}))["lease"].clone();
+    let held = post("/lock/l", json!({"lease": lease}));
+    assert_eq!(held["ok"], json!(true));
+    let other = post("/lease", json!({"ttl_ms": 60_000}))["lease"].clone();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let next = loop {
+        let next = post("/lock/l", json!({"lease": other}));
+        if next["ok"] == json!(true) {
+            break next;
+        }
+        assert!(Instant::now() < deadline, "{next}");
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert!(next["token"].as_u64() > held["token"].as_u64());
+    let fenced = |token: &Value| {
+        let guards = json!([{"lock": "l", "token": token}]);
+        post("/txn", json!({"guards": guards, "then": [{"op": "write", "key": "f", "value": 1}]}))["succeeded"].clone()
+    };
+    assert_eq!((fenced(&held["token"]), fenced(&next["token"])), (json!(false), json!(true)));
+
+    // From an index on, everything in order.
+    let after = first["version"].as_u64().unwrap() - 1;
+    let seen = cluster.insist(1, "GET", &format!("/watch?after={after}&prefix=list&timeout_ms=20000"), None);
+    let values: Vec<_> = seen["events"].as_array().unwrap().iter().map(|e| e["value"].clone()).collect();
+    assert_eq!(values, [json!([1]), json!([1, {"a": null, "b": 1}])]);
+    let empty =
+        cluster.insist(1, "GET", &format!("/watch?after={}&prefix=list&timeout_ms=1", seen["next"]), None);
+    assert_eq!(empty["events"], json!([]));
+
+    // Replicas that applied the same entries are the same.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let hashes = [0, 1, 2].map(|node| cluster.insist(node, "GET", "/hash", None));
+        if hashes.iter().all(|h| h["applied"] == hashes[0]["applied"]) {
+            assert!(hashes.iter().all(|h| h["hash"] == hashes[0]["hash"]), "{hashes:?}");
+            break;
+        }
+        assert!(Instant::now() < deadline, "{hashes:?}");
+    }
+}
+
+#[test]
 fn stops_gracefully_on_sigterm() {
     let mut cluster = Cluster::start(1);
     cluster.insist(0, "PUT", "/kv/k", Some(json!({"value": 1})));

@@ -7,6 +7,11 @@ use bytes::Bytes;
 use squall_raftkv::raft::{Entry, HardState, Membership, Payload, Write};
 use squall_raftkv::wal::{DataDir, Identity, Recovered, Wal, WalError, WalOptions};
 
+/// Thousands of repairs with their flushes: in memory where there is such a place.
+fn scratch() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 fn identity() -> Identity {
     let node = "n1".parse().unwrap();
     Identity { cluster: "test".into(), node, founders: Membership::of([node]) }
@@ -63,7 +68,7 @@ fn segment(dir: &Path) -> std::path::PathBuf {
 
 #[test]
 fn gives_back_what_was_written_and_goes_on() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let states = write(dir.path(), &sample());
     let (mut wal, recovered, data) = open(dir.path()).unwrap();
     assert_eq!(&recovered, states.last().unwrap());
@@ -74,7 +79,7 @@ fn gives_back_what_was_written_and_goes_on() {
 
 #[test]
 fn spreads_over_segments() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let options = WalOptions { segment_bytes: 2_000, ..WalOptions::default() };
     {
         let (data, _) = DataDir::open(dir.path(), &identity()).unwrap();
@@ -101,7 +106,7 @@ fn spreads_over_segments() {
 
 #[test]
 fn cut_at_any_byte_it_gives_back_a_prefix() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let states = write(dir.path(), &sample());
     let whole = std::fs::read(segment(dir.path())).unwrap();
     let mut best = 0;
@@ -122,7 +127,7 @@ fn cut_at_any_byte_it_gives_back_a_prefix() {
 
 #[test]
 fn a_flipped_bit_is_never_believed_or_dropped() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     write(dir.path(), &sample());
     let whole = std::fs::read(segment(dir.path())).unwrap();
     for at in 0..whole.len() {
@@ -141,7 +146,7 @@ fn a_flipped_bit_is_never_believed_or_dropped() {
 
 #[test]
 fn a_sector_that_was_never_written_is_a_torn_tail_only_at_the_end() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let states = write(dir.path(), &sample());
     let whole = std::fs::read(segment(dir.path())).unwrap();
     let sectors = whole.len().div_ceil(512);
@@ -170,7 +175,7 @@ fn a_sector_that_was_never_written_is_a_torn_tail_only_at_the_end() {
 
 #[test]
 fn refuses_a_directory_that_is_not_its_own() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     write(dir.path(), &sample());
     let refused = |identity: &Identity| match DataDir::open(dir.path(), identity) {
         Err(WalError::Refused(why)) => why,

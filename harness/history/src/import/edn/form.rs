@@ -8,21 +8,6 @@ use crate::Value;
 use crate::pool::Pool;
 use crate::scan::{Cursor, MAX_DEPTH, Stop, text};
 
-/// Whether only white space and comments are left.
-pub(super) fn is_blank(bytes: &[u8]) -> bool {
-    let mut rest = bytes;
-    loop {
-        let Some(at) = rest.iter().position(|&b| !is_space(b)) else { return true };
-        if rest[at] != b';' {
-            return false;
-        }
-        match rest[at..].iter().position(|&b| b == b'\n') {
-            Some(end) => rest = &rest[at + end..],
-            None => return true,
-        }
-    }
-}
-
 const SPACE: u8 = 1;
 const DELIMITER: u8 = 2;
 
@@ -93,6 +78,11 @@ impl<'a, 's> Forms<'a, 's> {
             return Ok(false);
         }
         Ok(true)
+    }
+
+    /// Whether the window holds no more forms, only what [`Forms::peek`] steps over.
+    pub fn is_done(&mut self) -> bool {
+        self.peek() == Err(Stop::More) && self.depth == 0 && self.cursor.at == self.cursor.bytes.len()
     }
 
     fn second(&self) -> Result<u8, Stop> {

@@ -31,7 +31,7 @@ pub(super) fn read(window: &mut Window<'_>, mut sink: Sink) -> Result<(History, 
             }
             Err(Stop::More) if !window.ended => window.fill()?,
             Err(Stop::More) => {
-                let rest_is_blank = form::is_blank(&window.bytes[window.at..]);
+                let rest_is_blank = Forms::new(&window.bytes, window.at, &mut pool).is_done();
                 match closing {
                     None if rest_is_blank => break,
                     Some((byte, line)) if rest_is_blank => {

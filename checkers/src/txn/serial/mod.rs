@@ -1,0 +1,9 @@
+//! Serializability, snapshot isolation, prefix consistency and sequential consistency of plain reads and
+//! writes, where version orders are not known: a search for an order, by conflicts.
+
+pub mod graph;
+pub mod problem;
+pub mod solve;
+
+#[cfg(test)]
+mod tests;

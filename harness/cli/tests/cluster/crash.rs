@@ -1,0 +1,81 @@
+//! The harness dies, or is asked to end.
+
+use std::path::Path;
+use std::process::{Child, Stdio};
+
+use serde_json::Value as Json;
+
+use crate::support::{finish, lives, machine, only_run, run, squall, tree, wait_until};
+
+/// A run in its main phase, with clients at work and a fault on its way.
+fn started(store: &Path) -> Child {
+    let args = ["--faults", "partition,clock", "--time-limit", "120s", "--seed", "5", "--nodes", "3"];
+    let mut command = run(store, &args);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the binary starts");
+    wait_until("the run has recorded something", || {
+        let latest = store.join("latest");
+        let runs = std::fs::read_dir(latest).into_iter().flatten().filter_map(Result::ok);
+        // A few flushes of a thousand operations a second.
+        runs.map(|run| run.path().join("history.jsonl.zst"))
+            .any(|log| log.metadata().is_ok_and(|meta| meta.len() > 40_000))
+    });
+    child
+}
+
+pub fn killed_harness_leaves_nothing() {
+    let store = tempfile::tempdir().expect("a folder");
+    let before = machine();
+    let mut child = started(store.path());
+    let processes = tree(child.id());
+    assert!(processes.len() > 4, "the harness, its keeper and three nodes at least: {processes:?}");
+    child.kill().expect("it runs");
+    child.wait().expect("it was killed");
+    wait_until("every process of the run is gone", || !processes.iter().any(|pid| lives(*pid)));
+    assert_eq!(machine(), before, "interfaces and mounts");
+    // What was recorded is judged; how the run would have gone on is not known.
+    let dir = only_run(store.path());
+    let done = finish(squall().arg("analyze").arg(&dir).args(["--format", "json"]));
+    assert!(matches!(done.code, Some(0 | 2)), "{:?}: {}\n{}", done.code, done.json, done.stderr);
+    let linearizable = &done.json["runs"][0]["checks"]["linearizable"]["valid"];
+    assert_eq!(*linearizable, Json::Bool(true), "{}", done.json);
+    cuts_never_convict(&dir);
+}
+
+/// A log cut at any byte is judged or refused, never found invalid.
+fn cuts_never_convict(dir: &Path) {
+    let log = std::fs::read(dir.join("history.jsonl.zst")).expect("the log");
+    let cut_dir = tempfile::tempdir().expect("a folder");
+    let cut = cut_dir.path().join("history.jsonl.zst");
+    let mut judged = 0;
+    for part in 1..=24 {
+        // Uneven steps, so that cuts fall everywhere in frames.
+        let at = (log.len() * part / 24).saturating_sub(part * 37 % 101);
+        std::fs::write(&cut, &log[..at]).expect("a cut log");
+        let done = finish(squall().arg("analyze").arg(cut_dir.path()).args(["--format", "json"]));
+        match done.code {
+            Some(0 | 2) => judged += 1,
+            Some(254) => {}
+            other => panic!("cut at {at} of {}: {other:?}\n{}\n{}", log.len(), done.json, done.stderr),
+        }
+        if done.code != Some(254) {
+            let found = &done.json["runs"][0]["checks"]["linearizable"]["valid"];
+            assert_eq!(*found, Json::Bool(true), "cut at {at}: {}", done.json);
+        }
+    }
+    assert!(judged > 12, "only {judged} of 24 cuts left anything to judge");
+}
+
+pub fn interrupted_run_is_judged() {
+    let store = tempfile::tempdir().expect("a folder");
+    let child = started(store.path());
+    let processes = tree(child.id());
+    let pid = i32::try_from(child.id()).expect("a process id");
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGINT)
+        .expect("it runs");
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(130));
+    let json: Json = serde_json::from_slice(&output.stdout).expect("one JSON document");
+    assert_eq!(json["runs"][0]["checks"]["linearizable"]["valid"], Json::Bool(true), "{json}");
+    assert!(only_run(store.path()).join("report.html").is_file());
+    wait_until("every process of the run is gone", || !processes.iter().any(|pid| lives(*pid)));
+}

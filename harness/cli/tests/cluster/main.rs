@@ -1,0 +1,32 @@
+//! The binary on real clusters: what it finds, what it leaves behind, what it decides by its seed.
+
+mod bad;
+mod crash;
+mod decisions;
+mod runs;
+mod support;
+
+use std::process::ExitCode;
+
+use squall_cluster::Capability;
+use squall_local::testing::{Need, Test};
+
+fn main() -> ExitCode {
+    let clusters =
+        |name: &str, run: fn()| Test::new(name, run).needs(Need::Nodes).needs(Need::Can(Capability::Links));
+    let etcd = || Need::Program("etcd", "etcd-server");
+    squall_local::testing::main(vec![
+        clusters("raftkv_keeps_its_promise_under_partitions_and_kills", runs::raftkv_is_valid),
+        clusters("a_store_that_skips_read_index_is_found_out", runs::unsafe_reads_are_found),
+        clusters("etcd_keeps_its_promise_under_partitions_and_kills", runs::etcd_is_valid).needs(etcd()),
+        clusters("an_ordinary_user_can_run_it", runs::ordinary_user).needs(Need::Root),
+        clusters("one_seed_decides_alike_twice", decisions::one_seed_decides_alike_twice),
+        clusters("a_killed_harness_leaves_nothing_but_its_history", crash::killed_harness_leaves_nothing),
+        clusters("an_interrupted_run_is_judged", crash::interrupted_run_is_judged),
+        clusters("a_target_that_cannot_start_is_one_clear_error", bad::target_that_exits),
+        clusters("nothing_in_the_store_is_overwritten", bad::store_is_not_overwritten),
+        Test::new("a_missing_etcd_names_its_package", bad::missing_etcd).needs(Need::Nodes),
+        Test::new("a_store_that_cannot_be_written_is_one_clear_error", bad::unwritable_store),
+        Test::new("bad_campaigns_are_refused_before_anything_starts", bad::bad_campaigns),
+    ])
+}

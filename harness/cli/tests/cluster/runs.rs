@@ -1,0 +1,99 @@
+//! Whole runs and their verdicts.
+
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt as _;
+
+use serde_json::Value as Json;
+
+use crate::support::{Done, finish, only_run, run};
+
+const NOBODY: u32 = 65534;
+
+fn store() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary folder")
+}
+
+fn took_effect(done: &Done, kind: &str) -> bool {
+    let faults = done.json["runs"][0]["faults"].as_array().cloned().unwrap_or_default();
+    faults.iter().any(|f| f["kind"] == kind && f["effective"] == Json::Bool(true))
+}
+
+fn assert_valid(done: &Done) {
+    assert_eq!(done.code, Some(0), "{}\n{}", done.json, done.stderr);
+    assert_eq!(done.json["valid"], Json::Bool(true));
+    let run = &done.json["runs"][0];
+    assert_eq!(run["checks"]["linearizable"]["valid"], Json::Bool(true), "{run}");
+    assert!(run["operations"]["ok"].as_u64().unwrap_or(0) > 100, "{run}");
+}
+
+pub fn raftkv_is_valid() {
+    let store = store();
+    let done =
+        finish(&mut run(store.path(), &["--faults", "partition,kill", "--time-limit", "8s", "--seed", "11"]));
+    assert_valid(&done);
+    assert!(took_effect(&done, "partition") && took_effect(&done, "kill"), "{}", done.json);
+    let dir = only_run(store.path());
+    for file in ["run.yaml", "history.jsonl.zst", "results.json", "report.html"] {
+        assert!(dir.join(file).is_file(), "{file}");
+    }
+}
+
+pub fn etcd_is_valid() {
+    let store = store();
+    let args = ["--target", "etcd", "--faults", "partition,kill", "--time-limit", "10s", "--seed", "11"];
+    let done = finish(&mut run(store.path(), &args));
+    assert_valid(&done);
+    assert!(took_effect(&done, "partition"), "{}", done.json);
+}
+
+pub fn unsafe_reads_are_found() {
+    let store = store();
+    let args = [
+        "--target",
+        "{raftkv: {unsafe_reads: true}}",
+        "--faults",
+        "{partition: {shapes: [halves, isolate-leader]}}",
+        "--time-limit",
+        "10s",
+    ];
+    let done = finish(&mut run(store.path(), &args));
+    assert_eq!(done.code, Some(1), "{}\n{}", done.json, done.stderr);
+    assert_eq!(done.json["valid"], Json::Bool(false));
+    let anomaly = &done.json["runs"][0]["checks"]["linearizable"]["anomalies"][0];
+    assert_eq!(anomaly["type"], "nonlinearizable");
+    let operations = anomaly["operations"].as_array().expect("operations");
+    assert!(!operations.is_empty());
+    let explanation = anomaly["explanation"].as_str().expect("an explanation");
+    let named = operations.iter().any(|op| explanation.contains(&format!("#{op}")));
+    assert!(named, "the explanation names none of {operations:?}: {explanation}");
+}
+
+/// The same as somebody who is not root: no device node, no privilege.
+pub fn ordinary_user() {
+    let dir = store();
+    // The build's own folder may be closed to others.
+    let binary = dir.path().join("squall");
+    std::fs::copy(env!("CARGO_BIN_EXE_squall"), &binary).expect("the binary can be copied");
+    for path in [dir.path(), &binary] {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).expect("own files");
+    }
+    let store = dir.path().join("store");
+    std::fs::create_dir(&store).expect("a folder");
+    std::os::unix::fs::chown(&store, Some(NOBODY), Some(NOBODY)).expect("root may");
+    let mut command = std::process::Command::new(&binary);
+    command.uid(NOBODY).gid(NOBODY).env_clear().env("PATH", "/usr/bin:/bin").current_dir(&store);
+    command.arg("run").arg("--store").arg(&store);
+    command.args([
+        "--format",
+        "json",
+        "--faults",
+        "partition,kill,clock",
+        "--time-limit",
+        "6s",
+        "--seed",
+        "3",
+    ]);
+    let done = finish(&mut command);
+    assert_valid(&done);
+    assert!(took_effect(&done, "partition"), "{}", done.json);
+}

@@ -1,0 +1,100 @@
+//! What reaches the core thread, and what it answers.
+
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::error::ApiError;
+use super::status::Status;
+use super::wire::Frame;
+use crate::kv::{Answer, Change, Command, SessionSeq, Txn, Versioned};
+use crate::raft::{Index, NodeId};
+
+/// Whatever the core thread must hear of.
+#[derive(Debug)]
+pub enum Event {
+    Client { ask: Ask, reply: Responder },
+    Peer { from: NodeId, frame: Frame },
+    Link { peer: NodeId, up: bool },
+    Persisted { seq: u64 },
+    DiskFailed(String),
+    Stop,
+}
+
+/// What a client wants.
+#[derive(Debug)]
+pub enum Ask {
+    Change {
+        command: Command,
+        session: Option<SessionSeq>,
+    },
+    Query {
+        query: Query,
+        consistency: Consistency,
+    },
+    /// Changes after an index to keys with a prefix; waits for the first.
+    Watch {
+        after: Index,
+        prefix: String,
+        wait: Duration,
+    },
+    Status,
+    Hash,
+    Metrics,
+}
+
+/// What a client wants to know.
+#[derive(Debug)]
+pub enum Query {
+    Get(String),
+    Range {
+        start: String,
+        end: Option<String>,
+        limit: u64,
+    },
+    /// A transaction that only reads.
+    Txn(Txn),
+}
+
+/// How fresh a read must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consistency {
+    Linearizable,
+    /// As linearizable, but a leader answers by itself while its lease holds.
+    Lease,
+    /// At least everything up to this log index, which an earlier answer named.
+    Session {
+        token: Index,
+    },
+    /// Whatever this node has applied.
+    Local,
+}
+
+/// What a client gets.
+#[derive(Debug)]
+pub enum Reply {
+    Changed(Answer),
+    Value {
+        found: Option<Versioned>,
+        applied: Index,
+    },
+    Range {
+        items: Vec<(String, Versioned)>,
+        more: bool,
+        applied: Index,
+    },
+    Queried(Answer),
+    /// Ask again after `next`.
+    Changes {
+        events: Vec<Change>,
+        next: Index,
+    },
+    Hash {
+        applied: Index,
+        hash: u64,
+    },
+    Status(Box<Status>),
+    Text(String),
+}
+
+pub type Responder = oneshot::Sender<Result<Reply, ApiError>>;

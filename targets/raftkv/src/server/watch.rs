@@ -1,0 +1,40 @@
+//! Watching: every change after an index, in order, complete; resumable from the index of any answer.
+
+use super::asks::{Reply, Responder};
+use super::error::ApiError;
+use crate::bugs::Bug;
+use crate::kv::{Change, Store};
+use crate::raft::Index;
+
+/// Changes in one answer, at most, rounded up to the end of an entry.
+const MAX_EVENTS: usize = 1000;
+
+/// Answers a watcher if something happened since; gives it back otherwise.
+pub fn serve(
+    store: &Store,
+    bug: Option<Bug>,
+    watcher: (Index, String, Responder),
+) -> Option<(Index, String, Responder)> {
+    let (after, prefix, reply) = watcher;
+    let Some(changes) = store.history().since(after, &prefix) else {
+        let complete_after = store.history().complete_after();
+        let _ = reply.send(Err(ApiError::Compacted { complete_after }));
+        return None;
+    };
+    let mut events: Vec<Change> = Vec::new();
+    for change in changes {
+        // One entry's changes are never torn apart: `next` would skip the rest of them.
+        if events.len() >= MAX_EVENTS && events.last().is_some_and(|last| last.index != change.index) {
+            break;
+        }
+        events.push(change.clone());
+    }
+    let Some(next) = events.last().map(|last| last.index) else { return Some((after, prefix, reply)) };
+    match bug {
+        Some(Bug::WatchSkips) => drop(events.drain(..events.len() - 1)),
+        Some(Bug::WatchReorders) => events.sort_by(|a, b| a.key.cmp(&b.key)),
+        _ => {}
+    }
+    let _ = reply.send(Ok(Reply::Changes { events, next }));
+    None
+}

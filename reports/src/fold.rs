@@ -7,9 +7,9 @@ use squall_checkers::run::{Counts, seconds, windows};
 use squall_checkers::{Valid, Verdict};
 use squall_history::{History, SCHEMA_VERSION, Skipped};
 
-use crate::text::count;
+use crate::text::{count, cut};
 use crate::{
-    CheckResult, Document, Expected, FaultResult, Liveness, LogLine, Message, Operations, Results,
+    CheckResult, Document, Expected, FaultResult, Figures, Liveness, LogLine, Message, Operations, Results,
     RunOutcome, RunResult,
 };
 
@@ -34,6 +34,8 @@ pub struct Facts {
     pub logs: Vec<LogLine>,
 }
 
+/// Characters of an explanation that a reason repeats.
+const SENTENCE: usize = 600;
 /// The name of the check that is about liveness.
 const RECOVERY: &str = "recovery";
 
@@ -75,7 +77,12 @@ pub fn run_result(history: &History, verdicts: &[Verdict], facts: &Facts) -> Run
 /// Folds a run's `results.json`.
 pub fn results(history: &History, verdicts: &[Verdict], facts: &Facts) -> Results {
     let run = run_result(history, verdicts, facts);
-    Results { schema_version: SCHEMA_VERSION, run, verdicts: verdicts.to_vec() }
+    Results {
+        schema_version: SCHEMA_VERSION,
+        run,
+        figures: Some(Figures::of(history)),
+        verdicts: verdicts.to_vec(),
+    }
 }
 
 /// Folds runs into what `squall run --format json` prints.
@@ -180,7 +187,7 @@ fn reason(
         let first = v.anomalies.first().and_then(|a| a.explanation.lines().next()).unwrap_or_default();
         let more = v.anomalies.len().saturating_sub(1);
         let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
-        parts.push(format!("{}: {first}{more}", v.check));
+        parts.push(format!("{}: {}{more}", v.check, cut(first, SENTENCE)));
     }
     parts.extend(facts.error.iter().map(|e| format!("the run broke: {e}")));
     if recovery_failed {
@@ -284,6 +291,15 @@ mod tests {
         assert_eq!(run["liveness"], json!({"recovered": null, "recovery_seconds": null}));
         assert_eq!(keys(&run["operations"]), ["fail", "info", "offered", "ok", "started"]);
         assert_eq!(run["outcome"], "pass");
+    }
+
+    #[test]
+    fn results_are_read_back_as_they_were_written() {
+        let verdicts =
+            [Verdict::from_anomalies("set", vec![anomaly("lost")]), Verdict::valid("stats").with("count", 3)];
+        let written = results(&History::default(), &verdicts, &Facts::default());
+        let text = serde_json::to_string_pretty(&written).unwrap();
+        assert_eq!(serde_json::from_str::<Results>(&text).unwrap(), written);
     }
 
     #[test]

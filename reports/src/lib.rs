@@ -11,6 +11,8 @@
 //!
 //! Deliberately absent: judging. Verdicts come from the checkers; here they are only combined.
 
+mod compare;
+mod figures;
 mod fold;
 mod github;
 mod junit;
@@ -21,7 +23,10 @@ mod results;
 mod seen;
 pub mod terminal;
 pub mod text;
+mod trend;
 
+pub use compare::{Comparison, Difference, compare};
+pub use figures::Figures;
 pub use fold::{Facts, document, results, run_result};
 pub use github::{annotations, job_summary};
 pub use junit::junit;
@@ -29,3 +34,4 @@ pub use outcome::{Expected, RunOutcome, exit, exit_code};
 pub use page::{index, plots, report};
 pub use results::{CheckResult, Document, FaultResult, Liveness, Operations, Results, RunResult};
 pub use seen::{LogLine, Message};
+pub use trend::{Change, Point, Signature, State, Trend, trends};

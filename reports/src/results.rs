@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use squall_checkers::{Anomaly, Valid, Verdict};
 
-use crate::{Expected, RunOutcome};
+use crate::{Expected, Figures, RunOutcome};
 
 /// What `squall run --format json` prints.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -116,6 +116,9 @@ pub struct Results {
     /// The result, as it stands in the campaign's document.
     #[serde(flatten)]
     pub run: RunResult,
+    /// What is compared between runs; absent from results that were written before it was kept.
+    #[serde(default)]
+    pub figures: Option<Figures>,
     /// Every verdict with its figures, reasons and warnings.
     pub verdicts: Vec<Verdict>,
 }

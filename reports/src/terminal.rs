@@ -7,13 +7,15 @@ use std::fmt::Write;
 
 use squall_checkers::Valid;
 
-use crate::text::{count, counted, inert, inert_lines, seconds};
+use crate::text::{count, counted, cut, inert, inert_lines, seconds};
 use crate::{FaultResult, RunOutcome, RunResult};
 
 /// Faults that are listed one by one; more are counted by kind.
 const LISTED: usize = 12;
 /// Anomalies that are explained.
 const EXPLAINED: usize = 3;
+/// Characters of an explanation.
+const EXPLANATION: usize = 2_000;
 
 /// The end of a run: verdict, why, counts, faults with their evidence, warnings, the report's path.
 pub fn summary(run: &RunResult) -> String {
@@ -78,7 +80,7 @@ fn anomalies(out: &mut String, run: &RunResult) {
         run.checks.iter().flat_map(|(c, r)| r.anomalies.iter().map(move |a| (c, a))).collect();
     for (check, anomaly) in found.iter().take(EXPLAINED) {
         line(out, &format!("  {} ({}):", inert(&anomaly.kind), inert(check)));
-        for sentence in inert_lines(&anomaly.explanation).lines() {
+        for sentence in inert_lines(&cut(&anomaly.explanation, EXPLANATION)).lines() {
             line(out, &format!("    {sentence}"));
         }
     }

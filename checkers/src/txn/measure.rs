@@ -36,3 +36,22 @@ fn measure() {
         prepare(&h, &Value::Nil).causal("causal", true, &budget).unwrap().is_empty()
     });
 }
+
+#[test]
+#[ignore = "a measurement"]
+fn measure_serial() {
+    use super::serial::problem::{Follow, Problem, Shape};
+    use super::serial::solve::{Solution, solve};
+    let n: u64 = std::env::var("N").ok().and_then(|n| n.parse().ok()).unwrap_or(100_000);
+    let h = Store { transactions: n, lists: false, ..Store::default() }.run(1);
+    let from = Instant::now();
+    let p = crate::causal::columns::plain(&h, &Value::Nil);
+    println!("columns {:.3}", from.elapsed().as_secs_f64());
+    for (shape, follow) in [(Shape::Serial, Follow::Realtime), (Shape::Serial, Follow::Nothing), (Shape::Snapshot, Follow::Realtime)] {
+        let from = Instant::now();
+        let problem = Problem::new(&p, shape, follow);
+        let wish: Vec<u32> = (0..problem.nodes() as u32).map(|n| p.txns[problem.txn(n) as usize].completed).collect();
+        let solution = solve(&problem, &wish, &Budget::default());
+        println!("{shape:?} {follow:?} {:.3} {}", from.elapsed().as_secs_f64(), matches!(solution, Ok(Solution::Order(_))));
+    }
+}

@@ -15,6 +15,7 @@ mod history;
 pub mod import;
 mod json;
 mod lines;
+mod list;
 mod object;
 mod pool;
 pub mod runlog;
@@ -28,4 +29,5 @@ pub use entry::{
 };
 pub use event::{Event, EventKind, Meta, ProcessId};
 pub use history::{BadEvent, Builder, History, NEVER, Op, Order, Outcome, RawEvent, RawOperation};
+pub use list::List;
 pub use value::Value;

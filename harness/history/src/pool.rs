@@ -3,7 +3,7 @@
 //! Names of micro-operations, pairs of small numbers, and above all answers that repeat their question: sharing
 //! them halves the memory of a history of transactions, and most of the time of reading it.
 
-use crate::Value;
+use crate::{List, Value};
 
 /// What outlives a record: buffers and shared values.
 #[derive(Debug, Default)]
@@ -54,7 +54,7 @@ impl Pool {
             self.stack.truncate(base);
             return self.pair(a, b);
         }
-        Value::list(self.stack.drain(base..).collect::<Vec<_>>())
+        Value::List(List::from_items(self.stack.drain(base..)))
     }
 
     /// The list `[a b]`, shared with the last one that fell into the same place.

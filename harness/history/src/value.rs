@@ -10,6 +10,8 @@ use std::sync::Arc;
 use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::List;
+
 /// A value: nothing, a truth value, an integer, a text, a list or a map.
 ///
 /// Micro-operations of transactions are lists, `["append", key, value]`. Strings and lists sit behind a thin
@@ -26,7 +28,7 @@ pub enum Value {
     /// Text, and keywords of EDN without their colon.
     Str(Arc<String>),
     /// A list.
-    List(Arc<Vec<Value>>),
+    List(List),
     /// Pairs sorted by key. In JSON an object; keys that are integers in decimal are read back as integers.
     Map(Arc<Vec<(Value, Value)>>),
 }
@@ -39,7 +41,7 @@ impl Value {
 
     /// A list value.
     pub fn list(items: impl Into<Vec<Value>>) -> Self {
-        Value::List(Arc::new(items.into()))
+        Value::List(List::from(items.into()))
     }
 
     /// A map value; pairs may come in any order.

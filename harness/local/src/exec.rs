@@ -13,7 +13,7 @@ use nix::unistd::{AccessFlags, ForkResult, access, execve, fork, pipe2, read, se
 
 use crate::clock::{Launch, LaunchError, exec_with_clock};
 use crate::protocol::{self, Failed, FromNode, Spawn};
-use crate::sys;
+use crate::{surroundings, sys};
 
 /// Starts a program and returns its process id once its `exec` succeeded. `with` is its standard output and
 /// error, and its node's clock if that can be moved. Its last word before `exec` goes to the harness, whose credentials tell the outer process id.
@@ -118,9 +118,8 @@ impl Command {
         // A session of its own, so that its group can be signalled without its neighbours.
         setsid().map_err(Failed::at("making a session"))?;
         std::env::set_current_dir(&self.cwd)
-            .map_err(crate::surroundings::failed(format!("entering {}", self.cwd.display())))?;
-        let null =
-            std::fs::File::open("/dev/null").map_err(crate::surroundings::failed("opening /dev/null"))?;
+            .map_err(surroundings::failed(format!("entering {}", self.cwd.display())))?;
+        let null = std::fs::File::open("/dev/null").map_err(surroundings::failed("opening /dev/null"))?;
         for (fd, target) in [(null.as_fd(), 0), (stdout, 1), (stderr, 2)] {
             sys::place(fd, target).map_err(Failed::at("placing its standard streams"))?;
         }
@@ -128,26 +127,30 @@ impl Command {
         protocol::send(harness, &FromNode::Hello { token }, &[])
             .map_err(Failed::at("telling the harness"))?;
         let path = self.path.to_string_lossy().into_owned();
+        let hidden = surroundings::is_covered(Path::new(&path)) && !Path::new(&path).exists();
+        let hint = if hidden { " (each node has a /tmp, /run and /dev/shm of its own)" } else { "" };
         let Some(page) = clock else {
             return execve(&self.path, &self.argv, &self.env)
-                .map_err(Failed::at(format!("executing {path}")));
+                .map_err(Failed::at(format!("executing {path}{hint}")));
         };
         let launch =
             Launch { page, report: Some(report), path: &self.path, argv: &self.argv, env: &self.env };
         Err(match exec_with_clock(&launch) {
             LaunchError::Execute { path, source } => {
-                crate::surroundings::failed(format!("executing {path}"))(source)
+                surroundings::failed(format!("executing {path}{hint}"))(source)
             }
             other => Failed { step: other.to_string(), errno: libc::ENOSYS },
         })
     }
 }
 
-/// Gives back what this process blocked or ignored, which `exec` would keep.
+/// Gives back what this process, or whoever started the harness, blocked or ignored: `exec` would keep it.
 fn reset_signals() -> nix::Result<()> {
     let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
-    // SAFETY: the default action runs no code of ours.
-    unsafe { sigaction(Signal::SIGPIPE, &default) }?;
+    for signal in Signal::iterator().filter(|signal| !matches!(signal, Signal::SIGKILL | Signal::SIGSTOP)) {
+        // SAFETY: the default action runs no code of ours.
+        unsafe { sigaction(signal, &default) }?;
+    }
     SigSet::empty().thread_set_mask()
 }
 

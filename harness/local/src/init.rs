@@ -108,8 +108,8 @@ fn become_root() -> Result<(), Failed> {
     prctl::set_dumpable(true).map_err(Failed::at("making /proc/self our own"))
 }
 
-/// Keeps mounts made here from showing elsewhere.
-pub(crate) fn make_private() -> Result<(), Failed> {
+/// Keeps mounts made here, and in the nodes that are cloned from here, to themselves.
+fn make_private() -> Result<(), Failed> {
     mount::<str, str, str, str>(None, "/", None, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None)
         .map_err(Failed::at("making mounts private"))
 }

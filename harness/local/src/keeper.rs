@@ -16,7 +16,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -30,7 +30,7 @@ use nix::unistd::{Pid, getgid, getuid, pipe2, write};
 use squall_cluster::Error;
 
 use crate::protocol::{self, Failed};
-use crate::{init, sys};
+use crate::{bench, init, sys};
 
 /// First argument of an executable that is to become the keeper.
 const WORD: &str = "__squall-keeper";
@@ -43,51 +43,61 @@ const HELLO: &[u8] = b"squall-keeper 1";
 const HELLO_LIMIT_MS: u16 = 10_000;
 
 static ASKED: AtomicBool = AtomicBool::new(false);
-static KEEPER: Mutex<Option<OwnedFd>> = Mutex::new(None);
+static KEEPER: Mutex<Option<Keeper>> = Mutex::new(None);
 
-/// Becomes the keeper if this process was started as one, and never returns then. Every binary that makes
-/// local clusters calls this first thing in `main`, before it has a second thread.
+/// The running keeper, seen from the harness.
+#[derive(Debug)]
+struct Keeper {
+    socket: OwnedFd,
+    process: Child,
+}
+
+/// Becomes the keeper if this process was started as one, and never returns then; the same for the other
+/// parts that this crate starts its own executable for. Every binary that makes local clusters calls this
+/// first thing in `main`, before it has a second thread.
 pub fn run_if_asked() {
     ASKED.store(true, Ordering::Relaxed);
-    let word = std::env::args_os().nth(1);
-    if word.as_deref() == Some(OsStr::new(NOTHING)) {
-        std::process::exit(0);
+    let mut words = std::env::args_os().skip(1);
+    let Some(word) = words.next() else { return };
+    let done = if word == OsStr::new(WORD) {
+        keep().map_err(sys::io_error)
+    } else if word == OsStr::new(bench::WORD) {
+        let words: Vec<String> = words.map(|word| word.to_string_lossy().into_owned()).collect();
+        bench::run(&words)
+    } else if word == OsStr::new(NOTHING) {
+        Ok(())
+    } else {
+        return;
+    };
+    if let Err(error) = &done {
+        eprintln!("{}: {error}", word.to_string_lossy());
     }
-    if word.as_deref() == Some(OsStr::new(WORD)) {
-        let code = match keep() {
-            Ok(()) => 0,
-            Err(error) => {
-                eprintln!("squall keeper: {error}");
-                1
-            }
-        };
-        std::process::exit(code);
-    }
+    std::process::exit(i32::from(done.is_err()));
 }
 
 /// Asks the keeper for a new cluster's init, which will answer on the other end of `cluster`. `gone` is held
 /// open until the cluster's last process is gone.
 pub(crate) fn request(cluster: BorrowedFd<'_>, gone: BorrowedFd<'_>) -> Result<(), Error> {
-    let mut keeper = KEEPER.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut running = KEEPER.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     // A keeper that somebody killed is started again, once.
     for attempt in 0..2 {
-        let socket = match keeper.take() {
-            Some(socket) => socket,
+        let mut keeper = match running.take() {
+            Some(keeper) => keeper,
             None => start()?,
         };
-        match sys::send(socket.as_fd(), b"cluster", &[cluster, gone]) {
+        match sys::send(keeper.socket.as_fd(), b"cluster", &[cluster, gone]) {
             Ok(()) => {
-                *keeper = Some(socket);
+                *running = Some(keeper);
                 return Ok(());
             }
-            Err(Errno::EPIPE | Errno::ECONNRESET) if attempt == 0 => {}
+            Err(Errno::EPIPE | Errno::ECONNRESET) if attempt == 0 => drop(keeper.process.wait()),
             Err(error) => return Err(Error::io("asking the keeper for a cluster", sys::io_error(error))),
         }
     }
     Err(Error::Broken("the keeper process ended as soon as it was started".into()))
 }
 
-fn start() -> Result<OwnedFd, Error> {
+fn start() -> Result<Keeper, Error> {
     if !ASKED.load(Ordering::Relaxed) {
         return Err(Error::Broken(
             "this program's main does not call squall_local::keeper::run_if_asked() first, which local \
@@ -97,7 +107,7 @@ fn start() -> Result<OwnedFd, Error> {
     }
     let failed = |error: Errno| Error::io("starting the keeper process", sys::io_error(error));
     let (ours, theirs) = sys::message_pair().map_err(failed)?;
-    let child = Command::new("/proc/self/exe")
+    let process = Command::new("/proc/self/exe")
         .arg0("squall-keeper")
         .arg(WORD)
         .stdin(Stdio::from(theirs))
@@ -108,9 +118,9 @@ fn start() -> Result<OwnedFd, Error> {
     poll(&mut ready, PollTimeout::from(HELLO_LIMIT_MS)).map_err(failed)?;
     let said = if ready[0].any() == Some(true) { sys::receive(ours.as_fd()).map_err(failed)? } else { None };
     if said.is_none_or(|message| message.bytes != HELLO) {
-        return Err(Error::Broken(format!("the keeper process (pid {}) did not come up", child.id())));
+        return Err(Error::Broken(format!("the keeper process (pid {}) did not come up", process.id())));
     }
-    Ok(ours)
+    Ok(Keeper { socket: ours, process })
 }
 
 /// The keeper's life.

@@ -6,10 +6,12 @@
 //! All of the project's unsafe code is in this crate.
 
 mod addressing;
+pub mod bench;
 mod channel;
 pub mod clock;
 mod exec;
 mod fabric;
+pub mod faultfs;
 mod forwarding;
 mod init;
 pub mod keeper;
@@ -34,7 +36,6 @@ mod teardown;
 pub mod testing;
 mod wire;
 
-pub use node::LocalNode;
 pub use provider::{LocalProvider, Wires};
 
 /// Whether nodes have clocks of their own.

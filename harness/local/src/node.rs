@@ -27,7 +27,7 @@ const PAUSE_LIMIT: Duration = Duration::from_secs(5);
 
 /// A node of a local cluster.
 #[derive(Debug)]
-pub struct LocalNode {
+pub(crate) struct LocalNode {
     name: String,
     index: usize,
     address: Ipv4Addr,

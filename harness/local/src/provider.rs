@@ -303,10 +303,11 @@ fn assemble(
         heard.last().map(|(channel, _)| Arc::clone(channel)).expect("the clients' host is always planned");
     let listener = channel::listen(heard).map_err(failed("listening to nodes"))?;
     let client_host = nodes.pop();
-    let teardown = LocalTeardown::new(raised.cluster, raised.gone, fabric, listener);
+    let net = Arc::new(LocalNet::new(map, host));
+    let teardown = LocalTeardown::new(raised.cluster, raised.gone, fabric, listener, Arc::clone(&net));
     Ok(Cluster {
         nodes,
-        net: Arc::new(LocalNet::new(map, host)),
+        net,
         links: Some(Arc::new(LocalLinks { table })),
         client_host,
         teardown: Box::new(teardown),

@@ -52,6 +52,13 @@ impl LocalNet {
         self.stock[usize::from(v6)].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Closes the sockets in stock.
+    pub fn close(&self) {
+        for v6 in [false, true] {
+            *self.stock(v6) = Stock::default();
+        }
+    }
+
     /// One socket from stock, or what to wait for.
     fn take(&self, v6: bool) -> io::Result<Result<OwnedFd, Delivery>> {
         let mut stock = self.stock(v6);

@@ -19,7 +19,6 @@ pub(crate) const PRIVATE: [&str; 3] = ["/tmp", "/run", "/dev/shm"];
 
 /// Mounts all of it in this process's fresh mount namespace.
 pub(crate) fn make(plan: &Plan, node: &NodePlan) -> Result<(), Failed> {
-    init::make_private()?;
     init::mount_proc()?;
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     // Shows the node's interfaces; where the machine's is covered in part the kernel forbids a fresh one.

@@ -2,6 +2,7 @@
 //! pipe tells when the last process is reaped.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use squall_cluster::{Error, Teardown};
 
 use crate::fabric::Fabric;
+use crate::sockets::LocalNet;
 use crate::sys;
 
 /// How long processes may take to die.
@@ -23,12 +25,19 @@ pub(crate) struct LocalTeardown {
     gone: OwnedFd,
     fabric: Option<Fabric>,
     listener: Option<JoinHandle<()>>,
+    net: Arc<LocalNet>,
 }
 
 impl LocalTeardown {
     /// Of the cluster behind this socket.
-    pub fn new(cluster: OwnedFd, gone: OwnedFd, fabric: Fabric, listener: JoinHandle<()>) -> Self {
-        LocalTeardown { cluster: Some(cluster), gone, fabric: Some(fabric), listener: Some(listener) }
+    pub fn new(
+        cluster: OwnedFd,
+        gone: OwnedFd,
+        fabric: Fabric,
+        listener: JoinHandle<()>,
+        net: Arc<LocalNet>,
+    ) -> Self {
+        LocalTeardown { cluster: Some(cluster), gone, fabric: Some(fabric), listener: Some(listener), net }
     }
 
     fn finish(mut self) -> Result<(), Error> {
@@ -38,6 +47,8 @@ impl LocalTeardown {
             fabric.finish();
         }
         wait_for_end(&self.gone)?;
+        // A socket keeps its network namespace alive.
+        self.net.close();
         if let Some(listener) = self.listener.take() {
             listener.join().map_err(|_| Error::Broken("the thread that listens to nodes panicked".into()))?;
         }

@@ -17,13 +17,22 @@ const IN_FULL: usize = 5;
 const LISTED: usize = 200;
 /// Operations of one anomaly that its table shows.
 const ROWS: usize = 60;
+/// Operations of one anomaly that its pictures show.
+const PICTURED: usize = 100;
+/// Characters of an explanation.
+const EXPLAINED: usize = 6_000;
+
+/// Whether there is anything to explain.
+pub fn shown(run: &Run<'_>) -> bool {
+    run.result.valid != Valid::Yes || run.facts.error.is_some() || run.anomalies().next().is_some()
+}
 
 /// The section, or nothing for a valid run.
 pub fn section(run: &Run<'_>) -> Markup {
-    let all: Vec<(&str, &Anomaly)> = run.anomalies().collect();
-    if all.is_empty() && run.result.valid == Valid::Yes {
+    if !shown(run) {
         return html! {};
     }
+    let all: Vec<(&str, &Anomaly)> = run.anomalies().collect();
     html! {
         section id="why" {
             h2 { @if all.is_empty() { "Why it is unknown" } @else { "What was violated" } }
@@ -33,7 +42,7 @@ pub fn section(run: &Run<'_>) -> Markup {
                 details {
                     summary { (counted((all.len() - IN_FULL) as u64, "more anomaly").replace("anomalys", "anomalies")) }
                     ul { @for (check, a) in all.iter().skip(IN_FULL).take(LISTED) {
-                        li { strong { (inert(&a.kind)) } " (" (inert(check)) ") " (linked(&a.explanation)) }
+                        li { strong { (inert(&a.kind)) } " (" (inert(check)) ") " (linked(&cut(&a.explanation, EXPLAINED / 10))) }
                     } }
                     @if all.len() > IN_FULL + LISTED { p { "… and " (all.len() - IN_FULL - LISTED) " that only results.json lists." } }
                 }
@@ -61,14 +70,15 @@ fn in_full(run: &Run<'_>, check: &str, anomaly: &Anomaly) -> Markup {
     html! {
         article {
             h3 { (inert(&anomaly.kind)) " " span.soft { "found by " (inert(check)) } }
-            div.explanation { (linked(&anomaly.explanation)) }
-            @if !ops.is_empty() {
+            div.explanation { (linked(&cut(&anomaly.explanation, EXPLAINED))) }
+            @if let Some(pictured) = ops.get(..ops.len().min(PICTURED)).filter(|ops| !ops.is_empty()) {
                 (table(run, &ops))
+                @if pictured.len() < ops.len() { p.soft { "The pictures show the first " (PICTURED) " operations." } }
                 (PreEscaped(cycle::picture(run, &proof.edges)))
-                (PreEscaped(timeline::around(run, &ops, &proof)))
+                (PreEscaped(timeline::around(run, pictured, &proof)))
                 (proof.told())
-                (PreEscaped(spacetime::around(run, &ops)))
-                (logs::around(run, &ops))
+                (PreEscaped(spacetime::around(run, pictured)))
+                (logs::around(run, pictured))
             }
             @if !anomaly.signature.is_empty() { p.soft { "Signature: " code { (inert(&anomaly.signature)) } } }
         }

@@ -12,6 +12,8 @@ use crate::plot::{LEFT, Scale, WIDTH, escape};
 use crate::text::{at, inert};
 
 const ROW: usize = 34;
+/// Room for the names of phases.
+const HEAD: usize = 16;
 const STRIP: f64 = 18.0;
 
 /// Draws the rows; nothing if the log names no nodes.
@@ -22,18 +24,36 @@ pub fn lanes(run: &Run<'_>) -> Option<String> {
     }
     let scale = Scale::new(run.span.0, run.span.1);
     let mut svg = String::new();
-    let height = nodes.len() * ROW + 26;
+    let height = HEAD + nodes.len() * ROW + 26;
+    phases(run, &scale, height - 26, &mut svg);
     for (row, node) in nodes.iter().enumerate() {
-        let top = row * ROW;
+        let top = HEAD + row * ROW;
         harm(run, &scale, node, top, &mut svg);
         name(node, top, &mut svg);
         leading(run, &scale, node, top, &mut svg);
         alarms(run, &scale, node, top, &mut svg);
     }
     answers(run, &scale, &nodes, &mut svg);
-    ticks(&scale, nodes.len() * ROW, &mut svg);
+    ticks(&scale, HEAD + nodes.len() * ROW, &mut svg);
     let label = "The cluster over time: for each node the share of operations answered, who led, and faults";
     Some(format!("<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{label}\">{svg}</svg>"))
+}
+
+/// Where each phase of the run begins, with its name where there is room.
+fn phases(run: &Run<'_>, scale: &Scale, height: usize, svg: &mut String) {
+    for (i, phase) in run.history.phases.iter().enumerate() {
+        let next = run.history.phases.get(i + 1).map_or(run.span.1, |p| p.time);
+        let (x, right) = (scale.x(phase.time), scale.x(next));
+        let name = escape(&inert(&phase.name));
+        let _ = write!(
+            svg,
+            "<line class=\"phase\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"3\" y2=\"{height}\"><title>{name} from {}</title></line>",
+            at(phase.time)
+        );
+        if right - x > phase.name.chars().count() as f64 * 6.2 + 6.0 {
+            let _ = write!(svg, "<text class=\"lane-soft\" x=\"{:.1}\" y=\"11\">{name}</text>", x + 4.0);
+        }
+    }
 }
 
 /// Nodes in the header's order, else in the order in which processes name them.
@@ -123,7 +143,7 @@ fn answers(run: &Run<'_>, scale: &Scale, nodes: &[&str], svg: &mut String) {
     for ((row, place), counts) in cells {
         let from = scale.from.saturating_add(place * width);
         let (x, w) = (scale.x(from), scale.x(from.saturating_add(width)) - scale.x(from) - 0.6);
-        let mut bottom = (row * ROW) as f64 + 5.0 + STRIP;
+        let mut bottom = (HEAD + row * ROW) as f64 + 5.0 + STRIP;
         let parts = [(Outcome::Ok, counts.ok), (Outcome::Info, counts.info), (Outcome::Fail, counts.fail)];
         for (outcome, n) in parts.into_iter().filter(|(_, n)| *n > 0) {
             let h = STRIP * n as f64 / counts.total() as f64;

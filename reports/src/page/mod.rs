@@ -54,7 +54,7 @@ pub fn report(history: &History, verdicts: &[Verdict], result: &RunResult, facts
                 (top::header(&run))
                 nav aria-label="Sections" { div {
                     b { (run.word()) }
-                    @if run.result.valid != Valid::Yes { a href="#why" { "Why" } }
+                    @if anomalies::shown(&run) { a href="#why" { "Why" } }
                     @if !run.windows.is_empty() { a href="#faults" { "Faults" } }
                     a href="#time" { "Over time" }
                     a href="#timeline-section" { "Timeline" }

@@ -6,7 +6,7 @@ use squall_history::{History, Op};
 
 use crate::plot::{Bands, kind_colour};
 use crate::text::inert;
-use crate::{Facts, RunResult};
+use crate::{Facts, RunOutcome, RunResult};
 
 /// A run, and folds of it.
 pub struct Run<'a> {
@@ -49,21 +49,35 @@ impl<'a> Run<'a> {
         self.verdicts.iter().flat_map(|v| v.anomalies.iter().map(|a| (v.check.as_str(), a)))
     }
 
-    /// The verdict in a word.
+    /// The verdict in a word or two. A run that failed without a violation says so, and one that found what
+    /// it had to find, too.
     pub fn word(&self) -> &'static str {
-        match self.result.valid {
-            Valid::Yes => "Valid",
-            Valid::No => "Invalid",
-            Valid::Unknown => "Unknown",
+        match (self.result.outcome, self.result.valid) {
+            (RunOutcome::Error, _) => "Broke",
+            (RunOutcome::Fail, Valid::Yes | Valid::Unknown) => "Failed",
+            (RunOutcome::Fail, Valid::No) => "Invalid",
+            (RunOutcome::Unknown, _) | (RunOutcome::Pass, Valid::Unknown) => "Unknown",
+            (RunOutcome::Pass, Valid::Yes) => "Valid",
+            (RunOutcome::Pass, Valid::No) => "Invalid, as expected",
+        }
+    }
+
+    /// A mark that says the same as the colour.
+    pub fn mark(&self) -> &'static str {
+        match self.result.outcome {
+            RunOutcome::Pass => "✓",
+            RunOutcome::Fail => "✗",
+            RunOutcome::Unknown => "?",
+            RunOutcome::Error => "!",
         }
     }
 
     /// The class that colours the page.
     pub fn tone(&self) -> &'static str {
-        match self.result.valid {
-            Valid::Yes => "valid",
-            Valid::No => "invalid",
-            Valid::Unknown => "unknown",
+        match self.result.outcome {
+            RunOutcome::Pass => "valid",
+            RunOutcome::Fail => "invalid",
+            RunOutcome::Unknown | RunOutcome::Error => "unknown",
         }
     }
 

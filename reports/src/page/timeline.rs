@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use squall_history::{Op, Outcome, ProcessId};
+use rustc_hash::FxHashSet;
+use squall_history::{Op, Outcome, ProcessId, Value};
 
 use super::cluster::ticks;
 use super::proof::{Proof, draw_edges, draw_order};
@@ -102,12 +103,12 @@ fn before(run: &Run<'_>, ops: &[Op<'_>], from: u64) -> u64 {
 /// The operations of the picture by invocation, and how many of the same time and keys it lacks.
 fn neighbours<'a>(run: &Run<'a>, ops: &[Op<'a>], scale: &Scale) -> (Vec<Op<'a>>, usize) {
     let overlaps = |op: &Op<'_>| op.start <= scale.to && run.end_of(op) >= scale.from;
-    let same_key = |op: &Op<'_>| ops.iter().any(|o| o.key == op.key);
+    let (indexes, keys): (FxHashSet<u32>, FxHashSet<&Value>) = ops.iter().map(|o| (o.index, o.key)).unzip();
     let mut others: Vec<Op<'a>> = run
         .history
         .ops()
         .take_while(|op| op.start <= scale.to)
-        .filter(|op| overlaps(op) && same_key(op) && !ops.iter().any(|o| o.index == op.index))
+        .filter(|op| overlaps(op) && keys.contains(op.key) && !indexes.contains(&op.index))
         .collect();
     // Those that may have taken effect first, then by how near they are in time.
     let near = |op: &Op<'_>| ops.iter().map(|o| o.start.abs_diff(op.start)).min().unwrap_or(0);

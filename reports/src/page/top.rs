@@ -8,30 +8,38 @@ use squall_history::{Outcome, RunHeader};
 
 use super::run::Run;
 use super::{linked, prose};
-use crate::text::{count, counted, date, duration, inert, percent, seconds};
+use crate::text::{count, counted, cut, date, duration, inert, percent, seconds};
 use crate::{Expected, RunOutcome};
 
 /// The verdict and the run in figures.
 pub fn header(run: &Run<'_>) -> Markup {
     let r = run.result;
-    let n = run.history.len() as u64;
     html! {
         div.top {
             p.eyebrow { "squall report · " (inert(&r.name)) }
             div.verdict.(run.tone()) {
-                h1 {
-                    @match r.valid {
-                        Valid::Yes => { b { "✓ Valid:" } " not violated in " (counted(n, "operation")) }
-                        Valid::No => { b { "✗ Invalid" } @if let Some(what) = found(run) { ": " (what) } }
-                        Valid::Unknown => { b { "? Unknown:" } " neither violated nor shown to hold" }
-                    }
-                }
+                h1 { b { (run.mark()) " " (run.word()) ":" } " " (rest(run)) }
                 @if r.valid != Valid::Yes || r.outcome != RunOutcome::Pass { div.why { (linked(&r.reason)) } }
                 @if let Some(said) = expectation(run) { p.why { (said) } }
                 (facts(run))
+                @if !r.warnings.is_empty() {
+                    p.warned { "⚠ " a href="#warnings" { (counted(r.warnings.len() as u64, "warning")) } ": " (prose(&cut(&r.warnings[0], 160), false)) }
+                }
             }
             (tiles(run))
         }
+    }
+}
+
+/// What follows the verdict's word.
+fn rest(run: &Run<'_>) -> String {
+    let n = counted(run.history.len() as u64, "operation");
+    match (run.result.outcome, run.result.valid) {
+        (RunOutcome::Error, _) => "the run could not be finished".to_owned(),
+        (_, Valid::No) => found(run).unwrap_or_else(|| "see below".to_owned()),
+        (RunOutcome::Fail, Valid::Yes) => format!("though nothing was violated in {n}"),
+        (_, Valid::Yes) => format!("not violated in {n}"),
+        (_, Valid::Unknown) => "neither violated nor shown to hold".to_owned(),
     }
 }
 
@@ -155,20 +163,22 @@ pub fn reproduce(run: &Run<'_>) -> Markup {
                 }
             }
             @if !run.result.warnings.is_empty() {
-                h3 { "Warnings" }
+                h3 id="warnings" { "Warnings" }
                 ul { @for w in &run.result.warnings { li { (prose(w, false)) } } }
             }
         }
     }
 }
 
-/// The command that the log's header implies.
+/// The command that the log's header names, or implies.
 fn command(h: &RunHeader) -> String {
-    let mut kinds: Vec<&str> = Vec::new();
-    if let Some(faults) = h.options.get("faults").and_then(Json::as_array) {
-        kinds.extend(faults.iter().filter_map(Json::as_str));
+    if let Some(command) = h.options.get("reproduce").and_then(Json::as_str) {
+        return command.to_owned();
     }
-    let faults = if kinds.is_empty() { String::new() } else { format!(" --faults {}", kinds.join(",")) };
+    let name = |fault: &Json| fault.as_str().or_else(|| fault.get("name")?.as_str()).map(str::to_owned);
+    let faults = h.options.get("faults").and_then(Json::as_array).into_iter().flatten();
+    let faults: Vec<String> = faults.filter_map(name).collect();
+    let faults = if faults.is_empty() { String::new() } else { format!(" --faults {}", faults.join(",")) };
     let nodes = if h.nodes.is_empty() { String::new() } else { format!(" --nodes {}", h.nodes.len()) };
     format!("squall run --target {} --workload {}{faults}{nodes} --seed {}", h.target, h.workload, h.seed)
 }

@@ -33,10 +33,12 @@ pub fn raw(history: &History, span: (u64, u64), bands: &Bands, proof: &[u32], he
     let mut taken: FxHashSet<(Outcome, i32, i32)> = FxHashSet::default();
     let mut paths = [String::new(), String::new(), String::new()];
     let mut rings = String::new();
+    let mut ringed: FxHashSet<(i32, i32)> = FxHashSet::default();
     for op in history.ops() {
         let took = op.end.min(span.1).saturating_sub(op.start);
         let (x, y) = (canvas.x(op.start), canvas.y(took as f64 / 1e9));
-        if proof.binary_search(&op.index).is_ok() {
+        // A ring's width apart; a chain of rings still shows where all are.
+        if proof.binary_search(&op.index).is_ok() && ringed.insert(((x / 4.0) as i32, (y / 4.0) as i32)) {
             let _ = write!(
                 rings,
                 "<a href=\"#op={0}\"><circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"6\" fill=\"none\" stroke=\"{FAIL}\" stroke-width=\"2\"><title>#{0}</title></circle></a>",

@@ -97,3 +97,53 @@ fn what_a_target_said_does_not_run() {
     assert!(title.starts_with("Invalid: ") && title.ends_with("· squall"), "{title}");
     assert!(dom.contains("<strong>Operation #0</strong>"), "the page's own script runs to its end");
 }
+
+/// What a person does with the page: filters, moves and zooms the timeline, follows a link.
+const HANDS: &str = r#"<script>(() => {
+  const $ = (id) => document.getElementById(id), seen = {};
+  const set = (id, value) => { $(id).value = value; $(id).dispatchEvent(new Event("input")); return $("shown").textContent; };
+  seen.info = set("outcome", "2");
+  seen.proof = set("outcome", "proof");
+  set("outcome", "");
+  seen.reads = set("function", "0");
+  set("function", "");
+  seen.found = set("find", "no leader");
+  seen.rows = $("ops-body").querySelectorAll("tr[aria-rowindex]").length;
+  set("find", "");
+  const canvas = $("timeline"), box = canvas.getBoundingClientRect();
+  for (const key of ["+", "+", "ArrowLeft", "ArrowRight", "-", "0"]) canvas.dispatchEvent(new KeyboardEvent("keydown", { key }));
+  canvas.dispatchEvent(new WheelEvent("wheel", { deltaY: -200, ctrlKey: true, clientX: box.left + 300, clientY: box.top + 40, cancelable: true }));
+  $("zoom-in").click(); $("zoom-out").click(); $("zoom-all").click();
+  const at = (type, x) => canvas.dispatchEvent(new MouseEvent(type, { clientX: box.left + x, clientY: box.top + 30 }));
+  at("pointermove", 500);
+  seen.tip = $("tip").textContent.slice(0, 1);
+  $("ops").scrollTop = 20000;
+  document.body.dataset.seen = JSON.stringify(seen);
+})();</script></body>"#;
+
+#[test]
+fn the_table_filters_and_the_timeline_moves() {
+    let Some(browser) = browser() else { return };
+    let (history, anomaly) = demo::stale(7, demo::USUAL);
+    let counts = squall_checkers::run::Counts::of(&history);
+    let reads = squall_checkers::run::Counts::by_f(&history)[0];
+    let refused = history
+        .ops()
+        .filter(|op| history.meta(op.index as usize).is_some_and(|m| m.row.as_deref() == Some("no leader")));
+    let refused = refused.count();
+    let verdicts = demo::verdicts(&history, Verdict::from_anomalies("linearizable", vec![anomaly]));
+    let result = run_result(&history, &verdicts, &Facts::default());
+    let page = report(&history, &verdicts, &result, &Facts::default()).replace("</body>", HANDS);
+    let (dom, log) = open(&browser, &page, "");
+    quiet(&log);
+    let seen =
+        dom.split("data-seen=\"").nth(1).and_then(|s| s.split('"').next()).unwrap().replace("&quot;", "\"");
+    let seen: serde_json::Value = serde_json::from_str(&seen).unwrap();
+    let shown = |n: u64| format!("{} shown", squall_reports::text::count(n));
+    assert_eq!(seen["info"], shown(counts.info));
+    assert_eq!(seen["proof"], shown(3));
+    assert_eq!(seen["reads"], shown(reads.total()));
+    assert_eq!(seen["found"], shown(refused as u64));
+    assert!(seen["rows"].as_u64().unwrap() <= 60, "only rows in sight exist: {}", seen["rows"]);
+    assert_eq!(seen["tip"], "#", "the operation below the pointer is named");
+}

@@ -3,7 +3,7 @@
 use serde_json::json;
 use squall_checkers::{Anomaly, Valid, Verdict};
 use squall_history::History;
-use squall_reports::{Facts, RunOutcome, RunResult, plots, report, run_result, terminal};
+use squall_reports::{Expected, Facts, RunOutcome, RunResult, plots, report, run_result, terminal};
 
 use crate::demo::{self, USUAL};
 
@@ -170,4 +170,53 @@ fn a_cycle_is_drawn_as_arrows_and_told_step_by_step() {
     );
     assert_eq!(page.matches("<span class=\"chip\">").count(), 3, "each step is told");
     assert!(page.contains(&format!("<title>#{} before #{}: #{1} saw what #{0} did</title>", ops[2], ops[0])));
+}
+
+#[test]
+fn the_first_words_tell_violation_failure_and_expectation_apart() {
+    let (history, anomaly) = demo::stale(7, demo::Size { seconds: 16, workers: 5, pause: 20_000_000 });
+    let bad = Verdict::from_anomalies("linearizable", vec![anomaly]);
+    let stuck = Verdict::from_anomalies(
+        "recovery",
+        vec![Anomaly {
+            kind: "not-recovered".into(),
+            signature: String::new(),
+            explanation: "It did not serve again.".into(),
+            operations: vec![],
+            details: Default::default(),
+        }],
+    );
+    let first = |verdict: &Verdict, facts: &Facts| {
+        let (_, page) = page_with("words", &history, std::slice::from_ref(verdict), facts);
+        let h1 = page.split("<h1><b>").nth(1).and_then(|h| h.split("</h1>").next()).unwrap();
+        h1.replace("</b>", "")
+    };
+    let known = Facts { expected: Expected::Invalid(vec!["nonlinearizable".into()]), ..facts() };
+    let broken = Facts { error: Some("a node died".into()), ..facts() };
+    let good = Verdict::valid("linearizable");
+    assert_eq!(first(&bad, &facts()), "✗ Invalid: nonlinearizable");
+    assert_eq!(first(&bad, &known), "✓ Invalid, as expected: nonlinearizable");
+    assert!(first(&good, &facts()).starts_with("✓ Valid: not violated in "));
+    assert!(first(&good, &known).starts_with("✗ Failed: though nothing was violated in "));
+    assert!(first(&stuck, &facts()).starts_with("✗ Failed: "));
+    assert_eq!(first(&good, &broken), "! Broke: the run could not be finished");
+}
+
+#[test]
+fn an_anomaly_of_very_many_operations_stays_readable() {
+    let history = demo::run(5, demo::Size { seconds: 30, workers: 60, pause: 6_000_000 }, true);
+    let all: Vec<u32> = (0..history.len() as u32).step_by(2).collect();
+    let anomaly = Anomaly {
+        kind: "lost".into(),
+        signature: String::new(),
+        explanation: "much ".repeat(100_000),
+        operations: all,
+        details: Default::default(),
+    };
+    let (result, page) = page("many", &history, &[Verdict::from_anomalies("set", vec![anomaly])]);
+    assert!(page.len() < 12_000_000, "{}", page.len());
+    assert!(terminal::summary(&result).len() < 10_000);
+    assert!(
+        page.contains("The pictures show the first 100 operations.") && page.contains("(500,000 characters)")
+    );
 }

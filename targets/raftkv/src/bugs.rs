@@ -32,6 +32,12 @@ pub enum Bug {
     WatchReorders,
     LockWithoutFence,
     LeaseRevokedByOldLeader,
+    MembershipTwoMajorities,
+    RemovedNodeVotes,
+    SnapshotLosesTail,
+    SnapshotForgetsSessions,
+    SnapshotDuringApply,
+    DeleteResurrected,
     WalTailAccepted,
 }
 
@@ -112,6 +118,28 @@ pub const BUGS: &[(Bug, &str, &str)] = &[
         "lease-revoked-by-old-leader",
         "a node that led keeps timing leases, and an expiry does not look for renewals",
     ),
+    (
+        Bug::MembershipTwoMajorities,
+        "membership-two-majorities",
+        "several voters may be changed at once, and before the last change is committed",
+    ),
+    (
+        Bug::RemovedNodeVotes,
+        "removed-node-votes",
+        "nodes that were removed still campaign, and their votes still count",
+    ),
+    (
+        Bug::SnapshotLosesTail,
+        "snapshot-loses-tail",
+        "a snapshot is labelled with the end of the log, not with what was applied",
+    ),
+    (
+        Bug::SnapshotForgetsSessions,
+        "snapshot-forgets-sessions",
+        "client sessions are left out of snapshots: a retry is done twice",
+    ),
+    (Bug::SnapshotDuringApply, "snapshot-during-apply", "one half of a snapshot is older than the other"),
+    (Bug::DeleteResurrected, "delete-resurrected", "keys that a snapshot lacks survive its installation"),
     (
         Bug::WalTailAccepted,
         "wal-tail-accepted",

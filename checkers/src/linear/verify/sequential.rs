@@ -208,8 +208,9 @@ impl Kind {
             "dequeue" | "pop" => {
                 let next = match self.model.as_str() {
                     "stack" => held.len().checked_sub(1),
-                    "priority-queue" => (0..held.len()).min_by_key(|&i| &held[i]),
                     "unordered-queue" if !unseen => held.iter().position(|e| e == op.output),
+                    // Of a pool, which one nobody saw matters only where all are gone.
+                    "priority-queue" | "unordered-queue" => (0..held.len()).min_by_key(|&i| &held[i]),
                     _ => (!held.is_empty()).then_some(0),
                 };
                 let taken = next.and_then(|i| held.remove(i));

@@ -16,6 +16,8 @@ pub struct Added {
     pub kind: Kind,
     /// The key.
     pub key: u32,
+    /// The latest choice that it depends on, counted from 1; 0 if it holds in any case.
+    pub choice: u32,
 }
 
 /// Fixed edges and a stack of added ones.
@@ -30,10 +32,10 @@ pub struct Growing {
     pub at: Vec<u32>,
     /// The last topological order.
     pub order: Vec<u32>,
-    // Edges added before the order was made; later ones may disagree with it.
-    ordered: usize,
     stamp: Vec<u32>,
     round: u32,
+    // Of each node met: the one before it, and the latest choice on the way.
+    parent: Vec<u32>,
     queue: Vec<u32>,
     /// Edges looked at so far.
     pub work: u64,
@@ -51,9 +53,9 @@ impl Growing {
             link: Vec::new(),
             at: vec![0; nodes],
             order: Vec::new(),
-            ordered: 0,
             stamp: vec![0; nodes],
             round: 0,
+            parent: vec![0; nodes],
             queue: Vec::new(),
             work: 0,
         }
@@ -78,7 +80,6 @@ impl Growing {
             let link = self.link.pop().expect("as long as the edges");
             self.head[edge.from as usize] = link;
         }
-        self.ordered = self.ordered.min(len);
     }
 
     fn extra(&self, node: u32) -> impl Iterator<Item = &Added> + '_ {
@@ -119,47 +120,80 @@ impl Growing {
             self.base.out(node).for_each(|(to, _)| release(to));
             self.extra(node).for_each(|edge| release(edge.to));
         }
-        self.ordered = self.added.len();
         self.order.len() == n
     }
 
-    /// Whether a path leads from one node to another over edges that the last order knows.
-    pub fn reaches(&mut self, from: u32, to: u32) -> bool {
+    /// Whether a path leads from one node to another over the present edges, all of which the last order must
+    /// keep; and the latest choice that the path depends on.
+    pub fn reaches(&mut self, from: u32, to: u32) -> Option<u32> {
         if from == to {
-            return true;
+            return Some(0);
         }
         let limit = self.at[to as usize];
         if self.at[from as usize] >= limit {
-            return false;
+            return None;
         }
         self.round += 1;
         let mut queue = std::mem::take(&mut self.queue);
+        let mut stamp = std::mem::take(&mut self.stamp);
+        let mut latest = std::mem::take(&mut self.parent);
+        let (round, mut work) = (self.round, 0);
         queue.clear();
         queue.push(from);
-        let mut found = false;
-        let mut next = 0;
-        while next < queue.len() && !found {
+        latest[from as usize] = 0;
+        let (mut found, mut next) = (None, 0);
+        while next < queue.len() && found.is_none() {
             let node = queue[next];
             next += 1;
-            let known = self.extra(node).filter(|_| true);
-            let mut fresh: Vec<u32> = Vec::new();
-            for to_node in self.base.out(node).map(|(n, _)| n).chain(known.map(|e| e.to)) {
-                fresh.push(to_node);
-            }
-            self.work += fresh.len() as u64;
-            for n in fresh {
+            let so_far = latest[node as usize];
+            let mut meet = |n: u32, choice: u32| {
+                work += 1;
                 if n == to {
-                    found = true;
-                    break;
-                }
-                if self.at[n as usize] < limit && self.stamp[n as usize] != self.round {
-                    self.stamp[n as usize] = self.round;
+                    found = Some(so_far.max(choice));
+                } else if self.at[n as usize] < limit && stamp[n as usize] != round {
+                    stamp[n as usize] = round;
+                    latest[n as usize] = so_far.max(choice);
                     queue.push(n);
+                }
+            };
+            self.base.out(node).for_each(|(n, _)| meet(n, 0));
+            self.extra(node).for_each(|edge| meet(edge.to, edge.choice));
+        }
+        self.work += work;
+        (self.queue, self.stamp, self.parent) = (queue, stamp, latest);
+        found
+    }
+
+    /// The latest choice on some cycle, once there is one.
+    pub fn blame(&self) -> u32 {
+        // What could not be ordered holds a cycle: walk within it until a node comes again.
+        let mut ordered = vec![false; self.head.len()];
+        self.order.iter().for_each(|&n| ordered[n as usize] = true);
+        let mut back: Vec<(u32, u32)> = vec![(u32::MAX, 0); self.head.len()];
+        for node in (0..self.head.len() as u32).filter(|&n| !ordered[n as usize]) {
+            let fixed = self.base.out(node).map(|(to, _)| (to, 0));
+            for (to, choice) in fixed.chain(self.extra(node).map(|e| (e.to, e.choice))) {
+                // Every node left waits for one that is left; prefer edges that depend on little.
+                let known = &mut back[to as usize];
+                if known.0 == u32::MAX || choice < known.1 {
+                    *known = (node, choice);
                 }
             }
         }
-        self.queue = queue;
-        found
+        let Some(mut at) = (0..self.head.len() as u32).find(|&n| !ordered[n as usize]) else { return 0 };
+        let mut met = vec![false; self.head.len()];
+        while !std::mem::replace(&mut met[at as usize], true) {
+            at = back[at as usize].0;
+        }
+        let (start, mut latest) = (at, 0);
+        loop {
+            let (before, choice) = back[at as usize];
+            latest = latest.max(choice);
+            at = before;
+            if at == start {
+                return latest;
+            }
+        }
     }
 
     /// A shortest cycle, as nodes with the kind and key of the edge that leaves each. Only if there is one.

@@ -2,12 +2,13 @@
 //!
 //! One topological order is tried. Where it lets a foreign writer come between a read and what it read, that
 //! writer must come before or after: whichever the edges exclude leaves the other one forced; where they
-//! exclude neither, one is chosen and the other kept for later. Then the next order is tried. Only conflicts
-//! that an order really has are ever decided, so independent parts of a history are decided on their own.
-//! A contradiction takes back the last choice; without a choice it is a proof.
+//! exclude neither, one is chosen and the other kept for later. Then the next order is tried. Neighbouring
+//! writers of a key are looked at beforehand, so that little is left to choose. A contradiction takes back the
+//! latest choice that it depends on; if it depends on none, it is a proof.
 
 use super::graph::{Added, Growing};
 use super::problem::{Problem, Shape};
+use super::saturate::Versions;
 use crate::causal::columns::INITIAL;
 use crate::txn::graph::Kind;
 use crate::{Budget, Exhausted};
@@ -19,12 +20,12 @@ pub enum Solution {
     Order(Vec<u32>),
     /// Edges that hold in every order are circular: nodes, with the kind and key of the edge that leaves each.
     Circle(Vec<(u32, Kind, Option<u32>)>),
-    /// Every choice ends in a contradiction; so many were tried. The cycle is the one that ended the last.
+    /// Every choice ends in a contradiction; so many were taken back. The cycle is the one that ended the last.
     Contradiction(u64, Vec<(u32, Kind, Option<u32>)>),
 }
 
 /// Edges that one side of a choice adds.
-type Side = [Option<Added>; 2];
+pub type Side = Vec<Added>;
 
 struct Choice {
     // Added edges when it was made.
@@ -33,45 +34,119 @@ struct Choice {
 }
 
 /// Edges that one solution may look at in all its path searches.
-const WORK: u64 = 2_000_000_000;
+const WORK: u64 = 3_000_000_000;
 /// Choices that may be taken back.
-const BACKTRACKS: u64 = 20_000;
+const BACKTRACKS: u64 = 5_000;
 
 /// Solves a problem. `wish` is where each node would like to be.
 pub fn solve(problem: &Problem<'_>, wish: &[u32], budget: &Budget) -> Result<Solution, Exhausted> {
     let mut graph = Growing::new(problem.nodes(), &problem.base);
+    let versions = Versions::new(problem);
     let mut choices: Vec<Choice> = Vec::new();
     let mut backtracks = 0u64;
     loop {
         if budget.is_stopped() || graph.work > WORK || backtracks > BACKTRACKS {
             return Err(Exhausted::Time);
         }
-        let mut contradiction = !graph.sort(wish);
-        if !contradiction {
-            let conflicts = conflicts(problem, &graph);
-            if conflicts.is_empty() {
+        let mut blame = if graph.sort(wish) { None } else { Some(graph.blame()) };
+        if blame.is_none() {
+            blame = step(problem, &versions, &mut graph, &mut choices);
+            if blame == Some(DONE) {
                 return Ok(Solution::Order(graph.order));
             }
-            contradiction = !decide(problem, &mut graph, &conflicts, &mut choices);
         }
-        if contradiction {
-            let Some(choice) = choices.pop() else {
-                let circle = graph.cycle();
-                return Ok(if backtracks == 0 {
-                    Solution::Circle(circle)
-                } else {
-                    Solution::Contradiction(backtracks, circle)
-                });
-            };
-            backtracks += 1;
-            graph.truncate(choice.len);
-            add(&mut graph, &choice.other);
+        let Some(blame) = blame else { continue };
+        if blame == 0 {
+            let circle = graph.cycle();
+            return Ok(if backtracks == 0 {
+                Solution::Circle(circle)
+            } else {
+                Solution::Contradiction(backtracks, circle)
+            });
+        }
+        backtracks += 1;
+        choices.truncate(blame as usize);
+        let choice = choices.pop().expect("edges only blame choices that stand");
+        graph.truncate(choice.len);
+        // Why this side failed may rest on any choice before it.
+        let rests_on = choices.len() as u32;
+        choice.other.iter().for_each(|&edge| graph.push(Added { choice: rests_on, ..edge }));
+    }
+}
+
+const DONE: u32 = u32::MAX;
+
+/// One round: adds what is forced, or chooses. Gives whom to blame for a contradiction, or [`DONE`].
+fn step(
+    problem: &Problem<'_>,
+    versions: &Versions,
+    graph: &mut Growing,
+    choices: &mut Vec<Choice>,
+) -> Option<u32> {
+    let conflicts = conflicts(problem, graph);
+    if conflicts.is_empty() {
+        return Some(DONE);
+    }
+    let mut forced: Vec<Side> = Vec::new();
+    if let Err((blame, side)) = versions.forced(problem, graph, &mut forced) {
+        side.into_iter().for_each(|edge| graph.push(edge));
+        return Some(blame);
+    }
+    let mut open: Vec<(Side, Side)> = Vec::new();
+    for c in &conflicts {
+        let (first, second) = sides(problem, c);
+        match settle(graph, first, second) {
+            Settled::Forced(side) => forced.push(side),
+            Settled::Open(first, second) => open.push((first, second)),
+            Settled::Never(blame, side) => {
+                side.into_iter().for_each(|edge| graph.push(edge));
+                return Some(blame);
+            }
+        }
+    }
+    if !forced.is_empty() {
+        forced.into_iter().flatten().for_each(|edge| graph.push(edge));
+        return None;
+    }
+    for (first, second) in open {
+        choices.push(Choice { len: graph.len(), other: second });
+        let choice = choices.len() as u32;
+        first.into_iter().for_each(|edge| graph.push(Added { choice, ..edge }));
+    }
+    None
+}
+
+/// What the edges say about two sides.
+pub enum Settled {
+    /// One is excluded.
+    Forced(Side),
+    /// Neither is.
+    Open(Side, Side),
+    /// Both are: whom to blame, and edges that close a cycle.
+    Never(u32, Side),
+}
+
+/// Asks the edges. A side without edges is no way out.
+pub fn settle(graph: &mut Growing, first: Side, second: Side) -> Settled {
+    let (a, b) = (excluded(graph, &first), excluded(graph, &second));
+    let tag = |side: Side, choice: u32| side.into_iter().map(|e| Added { choice, ..e }).collect();
+    match (a, b) {
+        (None, None) => Settled::Open(first, second),
+        (None, Some(why)) => Settled::Forced(tag(first, why)),
+        (Some(why), None) => Settled::Forced(tag(second, why)),
+        (Some(x), Some(y)) => {
+            let side = if first.is_empty() { second } else { first };
+            Settled::Never(x.max(y), tag(side, x.max(y)))
         }
     }
 }
 
-fn add(graph: &mut Growing, side: &Side) {
-    side.iter().flatten().for_each(|&edge| graph.push(edge));
+/// If some edge of the side closes a cycle: the latest choice that this depends on.
+fn excluded(graph: &mut Growing, side: &Side) -> Option<u32> {
+    if side.is_empty() {
+        return Some(0);
+    }
+    side.iter().find_map(|e| graph.reaches(e.to, e.from))
 }
 
 /// A writer of `key` that stands where it must not: between `from` and whoever read it, or beside another
@@ -115,65 +190,24 @@ fn conflicts(problem: &Problem<'_>, graph: &Growing) -> Vec<Conflict> {
     found
 }
 
-/// Adds what each conflict forces, or a choice. False if both sides of one are excluded.
-fn decide(
-    problem: &Problem<'_>,
-    graph: &mut Growing,
-    conflicts: &[Conflict],
-    choices: &mut Vec<Choice>,
-) -> bool {
-    let mut forced: Vec<Side> = Vec::new();
-    let mut open: Vec<(Side, Side)> = Vec::new();
-    for c in conflicts {
-        let (first, second) = sides(problem, c);
-        match (possible(graph, &first), possible(graph, &second)) {
-            (true, true) => open.push((first, second)),
-            (true, false) => forced.push(first),
-            (false, true) => forced.push(second),
-            (false, false) => {
-                // Both sides close a cycle; either one shows it.
-                add(graph, if first[0].is_some() { &first } else { &second });
-                return false;
-            }
-        }
-    }
-    let any = !forced.is_empty();
-    forced.iter().for_each(|side| add(graph, side));
-    if any {
-        return true;
-    }
-    for (first, second) in open {
-        choices.push(Choice { len: graph.len(), other: second });
-        add(graph, &first);
-    }
-    true
-}
-
 /// The two ways out of a conflict, the one nearer to the present order first.
 fn sides(problem: &Problem<'_>, c: &Conflict) -> (Side, Side) {
-    let edge = |(from, to): (u32, u32), kind| Some(Added { from, to, kind, key: c.key });
+    let edge = |(from, to): (u32, u32), kind| Added { from, to, kind, key: c.key, choice: 0 };
     let Some(reader) = c.reader else {
         // `from` and `between` overlap: one commits before the other begins.
-        let after = edge(problem.before(c.between, c.from), Kind::Ww);
-        return ([edge(problem.before(c.from, c.between), Kind::Ww), None], [after, None]);
+        return (
+            vec![edge(problem.before(c.from, c.between), Kind::Ww)],
+            vec![edge(problem.before(c.between, c.from), Kind::Ww)],
+        );
     };
-    // The read sees an older version than there is: the writer between belongs before what was read …
-    let before = match c.from {
-        // … which the initial value does not allow.
-        INITIAL => [None, None],
-        from => [edge(problem.before(c.between, from), Kind::Ww), None],
-    };
-    // … or after the read.
+    // The read sees an older version than there is: the writer between belongs after the read …
     let missed = edge((problem.begin(reader), problem.commit(c.between)), Kind::Rw);
-    let overwritten = match c.from {
-        INITIAL => None,
-        from => edge(problem.before(from, c.between), Kind::Ww),
-    };
-    // A transaction that reads and writes a key may stand in its own way only by mistake of the order.
-    ([missed, overwritten], before)
-}
-
-/// Whether no edge of the side closes a cycle. A side without edges is no way out.
-fn possible(graph: &mut Growing, side: &Side) -> bool {
-    side[0].is_some() && side.iter().flatten().all(|e| !graph.reaches(e.to, e.from))
+    // … or before what was read, which the initial value does not allow.
+    match c.from {
+        INITIAL => (vec![missed], Vec::new()),
+        from => (
+            vec![missed, edge(problem.before(from, c.between), Kind::Ww)],
+            vec![edge(problem.before(c.between, from), Kind::Ww)],
+        ),
+    }
 }

@@ -1,6 +1,7 @@
 //! Measurements: one JSON object a row.
 
 mod engine;
+mod faults;
 
 use std::future::Future;
 
@@ -32,7 +33,17 @@ pub struct Row {
     pub note: Option<String>,
 }
 
-const NAMES: [&str; 1] = ["engine"];
+impl Row {
+    fn new(name: impl Into<String>, value: f64, unit: &'static str) -> Self {
+        Row { name: name.into(), value, unit, reach: None, peer: None, note: None }
+    }
+
+    fn reach(self, reach: f64) -> Self {
+        Row { reach: Some(reach), ..self }
+    }
+}
+
+const NAMES: [&str; 2] = ["engine", "faults"];
 
 /// Measures what was named, or everything.
 pub fn bench(args: &BenchArgs) -> anyhow::Result<Exit> {
@@ -50,6 +61,7 @@ pub fn bench(args: &BenchArgs) -> anyhow::Result<Exit> {
         }
         let rows = match name {
             "engine" => in_runtime(engine::rows())??,
+            "faults" => in_runtime(faults::rows())??,
             _ => Vec::new(),
         };
         for row in rows {

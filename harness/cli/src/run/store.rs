@@ -53,7 +53,9 @@ fn point_latest(root: &Path, to: &Path) -> Result<(), Error> {
 /// Writes a file whole or not at all: a reader never sees half of it, and a full disk leaves the old one.
 pub(crate) fn write(path: &Path, contents: &[u8]) -> Result<(), Error> {
     let failed = |e| Error::io(format!("{} cannot be written", path.display()), e);
-    let partial = path.with_added_extension("partial");
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
+    let partial = PathBuf::from(partial);
     let written = fs::File::create(&partial).and_then(|mut file| {
         file.write_all(contents)?;
         file.sync_data()

@@ -70,7 +70,7 @@ fn event(o: Object<'_>, sink: &mut Sink) -> Result<Option<Found>, Stop> {
     let f = o.f.map_or_else(|| Stop::bad(at, "an event with an `f`"), Ok)?;
     let process = match o.process {
         None => None,
-        Some(Actor::Number(n)) => Some(n),
+        Some(Actor::Number(n)) => Some(sink.number(n, at)?),
         Some(Actor::Name(name)) if name == "nemesis" => {
             sink.note(&name, o.time, &f, &value);
             return Ok(None);

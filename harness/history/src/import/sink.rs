@@ -88,6 +88,11 @@ impl Sink {
         Ok(*self.names.entry(name.to_owned()).or_insert(next))
     }
 
+    /// A process that has a number.
+    pub fn number(&self, number: u32, at: usize) -> Result<u32, Stop> {
+        if self.names.is_empty() { Ok(number) } else { Stop::bad(at, "a name as process, as before") }
+    }
+
     /// What a process outside the clients did, such as Jepsen's nemesis.
     pub fn note(&mut self, who: &str, time: Option<u64>, f: &str, value: &Value) {
         let text = if value.is_nil() { f.to_owned() } else { format!("{f} {value}") };
@@ -254,8 +259,7 @@ impl Sink {
             }
             _ => warn(self.untimed, "events have no time: that of the event before stands in"),
         }
-        let source = |source| ImportError::Event { line: 0, source };
-        let mut history = self.builder.finish().map_err(source)?;
+        let mut history = self.builder.finish().expect("events in the order given were checked as they came");
         history.nil_reads_may_be_unknown = nil_reads_may_be_unknown;
         if self.clock_error > 0 {
             history.widen(self.clock_error);

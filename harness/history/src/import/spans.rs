@@ -51,7 +51,7 @@ pub(super) fn read(
         if let Some(object) = object {
             let from = object.from;
             spans.add(object).map_err(|stop| window.error(stop))?;
-            spans.lines.push(window.line(from));
+            spans.lines.push(window.next_line(from));
         }
         window.at = at;
     }

@@ -102,6 +102,79 @@ fn an_answer_without_a_key_shows_that_there_are_none() {
 }
 
 #[test]
+fn keys_of_json_lines() {
+    let line = |kind: &str, key: &str, value: &str| {
+        format!(r#"{{"type":"{kind}","process":0,"f":"read"{key},"value":{value}}}"#)
+    };
+    let named = [line("invoke", r#","key":"x""#, "[1,2]"), line("ok", r#","key":"x""#, "[1,2]")].join("\n");
+    assert_eq!(show(&import(&named).unwrap().history), "0 \"x\": read [1,2] -> Ok [1,2] [0 1]\n");
+    let tuples = [line("invoke", "", "[7,null]"), line("ok", "", "[7,3]")].join("\n");
+    assert_eq!(show(&import(&tuples).unwrap().history), "0 7: read null -> Ok 3 [0 1]\n");
+    let more = [tuples, line("invoke", "", "[8,null]"), line("ok", "", "[8,4]")].join("\n");
+    assert_eq!(show(&import(&more).unwrap().history).lines().last(), Some("0 8: read null -> Ok 4 [2 3]"));
+}
+
+#[test]
+fn processes_may_have_names() {
+    let line = |kind: &str, process: &str| format!(r#"{{"type":"{kind}","process":{process},"f":"read"}}"#);
+    let named = [line("invoke", "\"b\""), line("invoke", "\"a\""), line("ok", "\"b\"")].join("\n");
+    assert_eq!(
+        show(&import(&named).unwrap().history),
+        "0 read null -> Ok null [0 2]\n1 read null -> Info null [1 -1]\n"
+    );
+    for (first, second) in [("\"b\"", "0"), ("0", "\"b\"")] {
+        let mixed = [line("invoke", first), line("invoke", second)].join("\n");
+        let message = import(&mixed).unwrap_err().to_string();
+        assert!(
+            message.starts_with("line 2, column 1: expected a n") && message.contains("as before"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn stamps_that_race_keep_their_order() {
+    let at = |times: [&str; 4]| {
+        let kinds = [(":invoke", 0), (":invoke", 1), (":ok", 0), (":ok", 1)];
+        let line = |((kind, process), time): ((&str, i32), &str)| {
+            format!("{{:type {kind} :process {process} :f :write :value 1 {time}}}\n")
+        };
+        kinds.into_iter().zip(times).map(line).collect::<String>()
+    };
+    let raced = import(&at([":time 1000", ":time 995", ":time 2000", ":time 1999"])).unwrap();
+    assert_eq!(
+        raced.history.ops().map(|op| (op.start, op.end)).collect::<Vec<_>>(),
+        [(1000, 2000), (1000, 2000)]
+    );
+    assert_eq!(
+        raced.warnings,
+        ["2 events have a time slightly before that of the event before: the order of lines is kept"]
+    );
+    let other_clock = import(&at([":time 1000", ":time 985", ":time 2000", ":time 2000"])).unwrap_err();
+    assert_eq!(other_clock.to_string(), "line 2: time goes backwards: 985 ns after 1000 ns");
+    let missing = import(&at([":time 1000", "", ":time 2000", ":time nil"])).unwrap();
+    assert_eq!(missing.history.op(1).start, 1000);
+    assert_eq!(missing.warnings, ["2 events have no time: that of the event before stands in"]);
+}
+
+#[test]
+fn the_line_of_an_error_is_right_wherever_the_window_stands() {
+    for n in [1, 2, 5, 50, 500] {
+        let good = "{\"f\":\"r\",\"start\":5,\"end\":6}\n\n".repeat(n);
+        let message = import(&format!("{good}\n  {{\"f\":7}}")).unwrap_err().to_string();
+        let expected = format!("line {}, column 8: expected a text as `f`, found `7}}`", 2 * n + 2);
+        assert_eq!(message, expected);
+        let good = "{:type :invoke :process 0 :f :r} {:type :ok\n:process 0 :f :r}\n".repeat(n);
+        let message = import(&format!("{good}\n  {{:type 7}}")).unwrap_err().to_string();
+        let expected = format!(
+            "line {}, column 10: expected :invoke, :ok, :fail or :info as `:type`, found `7}}`",
+            2 * n + 2
+        );
+        assert_eq!(message, expected);
+    }
+}
+
+#[test]
 fn lines_of_jepsen_workers() {
     let log = "2024-01-01 INFO jepsen.core - running
 INFO  jepsen.util - 0\t:invoke\t:write\t3

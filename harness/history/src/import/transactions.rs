@@ -14,7 +14,7 @@ use super::detect::Format;
 use super::window::Window;
 use super::{ImportError, Options};
 use crate::scan::{Cursor, Stop};
-use crate::{History, Outcome, RawOperation, Value};
+use crate::{History, List, Outcome, RawOperation, Value};
 
 /// One read or write, as it stands on a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -215,7 +215,8 @@ impl Sessions {
         let value = self.value(micro);
         let name = self.names[usize::from(!micro.is_read)].clone();
         if let Some(growing) = self.growing.get_mut(&session) {
-            growing.micros.push(Value::list([name, Value::Int(micro.key), value]));
+            let items = [name, Value::Int(micro.key), value];
+            growing.micros.push(Value::List(List::from_items(items.into_iter())));
         }
         true
     }

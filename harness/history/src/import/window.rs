@@ -20,14 +20,17 @@ pub(crate) struct Window<'r> {
     pub at: usize,
     /// Whether the stream has ended: `bytes` then ends in a line feed of ours.
     pub ended: bool,
-    /// Bytes that were dropped from the front, and the lines among them.
+    /// Bytes that were dropped from the front.
     dropped: u64,
+    /// Line feeds of the stream before `counted`, a place in the window: lines are counted once, not for every
+    /// record.
     lines: u64,
+    counted: usize,
 }
 
 impl<'r> Window<'r> {
     pub fn new(input: Box<dyn Read + 'r>) -> Self {
-        Window { input, bytes: Vec::new(), at: 0, ended: false, dropped: 0, lines: 0 }
+        Window { input, bytes: Vec::new(), at: 0, ended: false, dropped: 0, lines: 0, counted: 0 }
     }
 
     /// Drops what is before `at` and reads on. At the end of the stream a line feed is added, so that what
@@ -37,7 +40,8 @@ impl<'r> Window<'r> {
         if kept > MAX_RECORD {
             return Err(ImportError::TooLong { line: self.line(self.at), limit: MAX_RECORD });
         }
-        self.lines += count_lines(&self.bytes[..self.at]);
+        self.count_to(self.at);
+        self.counted -= self.at;
         self.dropped += self.at as u64;
         self.bytes.drain(..self.at);
         self.at = 0;
@@ -80,7 +84,23 @@ impl<'r> Window<'r> {
 
     /// The line, from 1, of a place in the window.
     pub fn line(&self, at: usize) -> u64 {
-        self.lines + count_lines(&self.bytes[..at]) + 1
+        if at < self.counted {
+            return self.lines - count_lines(&self.bytes[at..self.counted]) + 1;
+        }
+        self.lines + count_lines(&self.bytes[self.counted..at]) + 1
+    }
+
+    /// The same, for a reader that asks for every record.
+    pub fn next_line(&mut self, at: usize) -> u64 {
+        self.count_to(at);
+        self.line(at)
+    }
+
+    fn count_to(&mut self, at: usize) {
+        if at > self.counted {
+            self.lines += count_lines(&self.bytes[self.counted..at]);
+            self.counted = at;
+        }
     }
 
     /// Bytes of the stream before a place in the window.

@@ -304,6 +304,28 @@ fn what_is_wrong_is_said_with_its_place() {
     );
 }
 
+#[test]
+fn a_frame_has_one_mark_at_its_end_that_counts_right() {
+    let phase = "{\"type\":\"phase\",\"time\":1,\"name\":\"main\"}\n";
+    let mark = |n: u32| format!("{{\"type\":\"mark\",\"time\":2,\"entries\":{n}}}\n");
+    let sound = frame_of(&mark(0));
+    let reason = |lines: &str| {
+        let log = [frame_of(lines), sound.clone()].concat();
+        read_log(&log[..])
+            .unwrap_err()
+            .to_string()
+            .split_off("the log is damaged in frame 1, at byte 0: ".len())
+    };
+    assert_eq!(reason(&[phase, &mark(2)].concat()), "its mark counts 2 entries, but it holds 1");
+    assert_eq!(reason(&[&mark(0), phase].concat()), "something follows its mark");
+    assert_eq!(reason(phase), "it does not end in a mark");
+    assert_eq!(reason(""), "it does not end in a mark");
+    assert_eq!(reason("{\"type\":\"mark\",\"time\":2}\n"), "its mark lacks `time` or `entries`");
+    assert_eq!(reason(&mark(0).replace('}', "} ")), "its line 1: expected the line to end after its object");
+    assert_eq!(reason(&phase[..20]), "its line 1 is cut short");
+    assert_eq!(read_log(&sound[..]).unwrap().0.len(), 0);
+}
+
 fn frame_of(lines: &str) -> Vec<u8> {
     let mut compressor = zstd::bulk::Compressor::new(1).unwrap();
     compressor.set_parameter(zstd::zstd_safe::CParameter::ChecksumFlag(true)).unwrap();

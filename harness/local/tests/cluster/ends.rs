@@ -5,10 +5,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use squall_cluster::{Cluster, Error, Program, Provider};
+use squall_cluster::{Cluster, Error, Exit, Program, Provider};
 use squall_local::testing::{Need, Test};
 
+use crate::network::n;
 use crate::roles::WORD;
 use crate::support::{Host, eventually, provider, role, spec, test};
 
@@ -17,9 +19,11 @@ pub fn tests() -> Vec<Test> {
         test("shutting down leaves no process and no mount", shut_down),
         test("dropping a cluster takes it down too", dropped),
         test("killing the harness leaves nothing", harness_killed),
+        test("killing the keeper takes its clusters down, and the next is made by another", keeper_killed),
         test("two hundred clusters leave no descriptor, thread or process", two_hundred),
         test("a cluster that cannot be made says why", cannot_be_made),
         test("what the machine lacks is found and named", probed),
+        test("the measurements measure", measurements),
         Test::new("an ordinary user runs all of this", ordinary_user).needs(Need::Nodes).needs(Need::Root),
         Test::new("an ordinary user without TUN runs all of this", ordinary_user_without_tun)
             .needs(Need::Nodes)
@@ -123,31 +127,79 @@ async fn harness_killed() {
     assert_eq!(interfaces(), before);
 }
 
-/// Open descriptors, threads and children of this process, and of its keeper.
-fn held() -> Vec<(String, usize)> {
-    let count = |path: String| std::fs::read_dir(path).unwrap().count();
-    let mut held = vec![("descriptors".to_owned(), count("/proc/self/fd".into()))];
-    for task in std::fs::read_dir("/proc/self/task").unwrap().flatten() {
+/// In a harness of its own: this one's keeper serves other tests.
+async fn keeper_killed() {
+    in_own_harness("orphan");
+}
+
+/// Runs a role of this binary to its end.
+fn in_own_harness(role: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let own = std::env::current_exe().unwrap();
+    let status = Command::new(own).args([WORD, role, dir.path().to_str().unwrap()]).status().unwrap();
+    assert!(status.success());
+}
+
+/// The role of a harness whose keeper is killed.
+pub fn orphan() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let Host { cluster, dir } = with_programs().await;
+        let mut exits = cluster.nodes[1].exits();
+        let keeper = held().into_iter().find(|held| held.name == "squall-keeper").unwrap().pid;
+        assert!(Command::new("kill").args(["-9", &keeper]).status().unwrap().success());
+        assert_eq!(exits.recv().await.unwrap().exit, Exit::Signal(9));
+        eventually("all processes are gone", || async { processes(dir.path()).is_empty() }).await;
+        let error = cluster.nodes[0].pause().await.unwrap_err();
+        assert!(error.to_string().contains("n1 is gone"), "{error}");
+        cluster.shut_down().await.unwrap();
+        with_programs().await.down().await;
+        assert_eq!(held().iter().filter(|held| held.name == "squall-keeper").count(), 1);
+    });
+}
+
+/// A process and what it holds.
+#[derive(Debug, PartialEq)]
+struct Held {
+    name: String,
+    pid: String,
+    descriptors: usize,
+    threads: usize,
+    children: usize,
+}
+
+/// What this process holds, and each of its children: its keeper.
+fn held() -> Vec<Held> {
+    let own = Held::of("self");
+    let children = std::fs::read_dir("/proc/self/task").unwrap().flatten().flat_map(|task| {
         let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
-        for child in children.split_whitespace() {
-            let name = std::fs::read_to_string(format!("/proc/{child}/comm")).unwrap_or_default();
-            held.push((name.trim().to_owned(), count(format!("/proc/{child}/fd"))));
-            let below =
-                std::fs::read_to_string(format!("/proc/{child}/task/{child}/children")).unwrap_or_default();
-            held.push(("children of ".to_owned() + name.trim(), below.split_whitespace().count()));
+        children.split_whitespace().map(Held::of).collect::<Vec<_>>()
+    });
+    [own].into_iter().chain(children).collect()
+}
+
+impl Held {
+    fn of(pid: &str) -> Held {
+        let count = |path: &str| std::fs::read_dir(format!("/proc/{pid}/{path}")).map_or(0, Iterator::count);
+        let text = |path: &str| std::fs::read_to_string(format!("/proc/{pid}/{path}")).unwrap_or_default();
+        let below = |task: &str| text(&format!("task/{task}/children")).split_whitespace().count();
+        let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
+        let tasks: Vec<String> = tasks.map(|task| task.file_name().into_string().unwrap()).collect();
+        // Threads of the async runtime come and go as it likes.
+        let ours = tasks.iter().filter(|task| text(&format!("task/{task}/comm")).starts_with("squall"));
+        Held {
+            name: text("comm").trim().to_owned(),
+            pid: pid.to_owned(),
+            descriptors: count("fd"),
+            threads: ours.count(),
+            children: tasks.iter().map(|task| below(task)).sum(),
         }
     }
-    held
 }
 
 /// Runs in a harness of its own, where no other test opens or closes anything meanwhile.
 async fn two_hundred() {
-    let dir = tempfile::tempdir().unwrap();
-    let status = Command::new(std::env::current_exe().unwrap())
-        .args([WORD, "many", dir.path().to_str().unwrap()])
-        .status()
-        .unwrap();
-    assert!(status.success());
+    in_own_harness("many");
 }
 
 /// The role of the harness of many clusters.
@@ -161,7 +213,7 @@ pub fn many(dir: &str) {
         };
         round().await;
         let before = held();
-        assert!(before.iter().any(|(name, _)| name == "squall-keeper"), "{before:?}");
+        assert!(before.iter().any(|held| held.name == "squall-keeper"), "{before:?}");
         for _ in 0..200 {
             round().await;
         }
@@ -190,6 +242,29 @@ async fn probed() {
     let left = std::fs::read_dir(std::env::temp_dir()).unwrap().flatten();
     let own = format!("squall-probe-{}-", std::process::id());
     assert!(!left.into_iter().any(|entry| entry.file_name().to_string_lossy().starts_with(&own)));
+}
+
+async fn measurements() {
+    use squall_local::bench::{self, Protocol};
+    let host = Host::up(3).await;
+    let (up, down) = bench::clusters(&provider(), &host.dir.path().join("more"), 2, 2).await.unwrap();
+    assert_eq!((up.count(), down.count()), (2, 2));
+    assert_eq!(bench::policy_flips(&host.cluster, 10).await.unwrap().count(), 20);
+    assert!(host.cluster.links.as_ref().unwrap().policy(n(0), n(1)).is_clear());
+    let (from, to) = (host.node(0), host.node(1));
+    let nobody = bench::round_trips(from, to, Protocol::Tcp, 3).await.unwrap_err();
+    assert!(nobody.to_string().contains("measuring on n1: exit code 1"), "{nobody}");
+    bench::start_peer(to).await.unwrap();
+    for protocol in [Protocol::Tcp, Protocol::Udp] {
+        let trips = bench::round_trips(from, to, protocol, 50).await.unwrap();
+        assert_eq!(trips.count(), 50);
+        assert!(trips.quantile(0.0) > Duration::from_micros(1), "no packet is that fast");
+    }
+    assert!(bench::tcp_throughput(from, to, Duration::from_millis(50)).await.unwrap() > 1e6);
+    let delays = bench::delay_accuracy(&host.cluster, 0, 1, Duration::from_millis(20), 5).await.unwrap();
+    assert!(delays.quantile(0.0) >= Duration::from_millis(20));
+    assert!(host.cluster.links.as_ref().unwrap().policy(n(0), n(1)).is_clear());
+    host.down().await;
 }
 
 fn ordinary_user() {

@@ -17,6 +17,7 @@ pub fn tests() -> Vec<Test> {
         test("packets come twice as asked", duplication),
         test("spoilt packets do not reach the application, unless they are meant to", corruption),
         test("packets are delayed as asked", delay),
+        test("a cut takes what is on its way too, and others do not wait for what still is", cut_on_the_way),
         test("packets overtake others as asked", reordering),
         test("a bounded rate holds, and its queue overflows", rate),
         test("TCP comes through every harm unharmed", tcp),
@@ -131,6 +132,33 @@ async fn delay() {
     assert!(delays[delays.len() / 2] >= 18_000_000, "{} ns at the median", delays[delays.len() / 2]);
     assert_eq!((received.late, received.missing.len()), (0, 0), "jitter keeps order");
     assert_eq!(counters.delayed, 2200);
+}
+
+async fn cut_on_the_way() {
+    let host = Host::up(2).await;
+    host.echo(1, 7).await;
+    let delay = |seconds| Delay {
+        mean: Duration::from_secs(seconds),
+        jitter: Duration::ZERO,
+        shape: DelayShape::Uniform,
+    };
+    let delayed = |seconds| LinkPolicy { delay: Some(delay(seconds)), ..LinkPolicy::default() };
+    let links = host.cluster.links.as_ref().unwrap();
+    host.link(n(0), n(1), delayed(1)).await;
+    ask(host.node(0), &["flood", "10.77.0.2:9", "10", "100"]).await;
+    eventually("all are on their way", || async { links.counters(n(0), n(1)).delayed == 10 }).await;
+    host.link(n(0), n(1), LinkPolicy::cut()).await;
+    eventually("all are dropped", || async { links.counters(n(0), n(1)).cut == 10 }).await;
+    assert_eq!(links.counters(n(0), n(1)).delivered, 0);
+    // Nobody waits for what an hour of delay still holds back.
+    host.link(n(0), n(1), delayed(3600)).await;
+    ask(host.node(0), &["flood", "10.77.0.2:9", "10", "100"]).await;
+    eventually("all are on their way", || async { links.counters(n(0), n(1)).delayed == 20 }).await;
+    for next in [LinkPolicy { duplicate: 0.1, ..LinkPolicy::default() }, LinkPolicy::default()] {
+        host.link(n(0), n(1), next).await;
+        assert_eq!(ask(host.node(0), &["ask-udp", "10.77.0.2:7", "3"]).await, "3");
+    }
+    host.down().await;
 }
 
 async fn reordering() {

@@ -31,6 +31,11 @@ async fn own_host() {
     assert_eq!(shell(node, "cat /proc/sys/kernel/hostname /proc/self/comm").await, "n2\ncat");
     assert_eq!(ask(node, &["others"]).await, "0", "it sees its own processes only");
     assert!(shell(node, "cat /etc/hosts").await.contains("10.77.0.1 n1"));
+    // Signals 32 and 33 belong to the C library, which does not let anybody set them.
+    let ignored = shell(node, "sed -n 's/^SigIgn:\t........//p' /proc/self/status").await;
+    assert_eq!(u32::from_str_radix(&ignored, 16).unwrap() & 0x7fff_ffff, 0, "programs heed all signals");
+    assert!(shell(node, "grep SigBlk /proc/self/status").await.ends_with("0000000000000000"));
+    assert_eq!(shell(node, "ls /proc/self/fd | wc -l").await, "4", "0, 1, 2 and that of ls");
     // What one node puts into a private folder, its neighbour does not see.
     shell(host.node(0), "touch /dev/shm/mine /run/mine").await;
     shell(node, "test ! -e /dev/shm/mine && test ! -e /run/mine").await;
@@ -83,6 +88,10 @@ async fn cannot_start() {
     assert!(why(&["/no/such/program"]).await.contains("/no/such/program: No such file or directory"));
     std::fs::write(node.data_dir().join("plain"), "").unwrap();
     assert!(why(&["./plain"]).await.contains("executing ./plain: Permission denied"));
+    std::fs::write(host.dir.path().with_extension("outside"), "").unwrap();
+    let outside = host.dir.path().with_extension("outside");
+    assert!(why(&[outside.to_str().unwrap()]).await.contains("each node has a /tmp"));
+    std::fs::remove_file(outside).unwrap();
     assert!(why(&[]).await.contains("there is no executable"));
     let mut elsewhere = Program::new("it", ["true"]);
     elsewhere.cwd = Some("/no/such/folder".into());
@@ -138,12 +147,11 @@ async fn exits() {
 async fn kill() {
     let host = Host::up(1).await;
     let node = host.node(0);
-    for paused in [false, true] {
+    for (round, paused) in [(1, false), (2, true)] {
         node.start(&role("spawner", &["spawner".into()])).await.unwrap();
         eventually("its children run", || async {
-            std::fs::read_to_string(node.log_dir().join("spawner.log")).unwrap().matches("ready").count() % 4
-                == 0
-                && ask(node, &["others"]).await == "4"
+            let log = std::fs::read_to_string(node.log_dir().join("spawner.log")).unwrap();
+            log.matches("ready").count() == 4 * round && ask(node, &["others"]).await == "4"
         })
         .await;
         if paused {

@@ -3,6 +3,7 @@
 //! No clock, no randomness, no I/O.
 
 mod command;
+mod dump;
 mod history;
 mod leases;
 mod pages;
@@ -11,6 +12,7 @@ mod store;
 mod txn;
 
 pub use command::{Answer, Command, Guard, Op, OpResult, Refused, Request, SessionSeq, Txn};
+pub use dump::{read_snapshot, write_snapshot};
 pub use history::{Change, History};
 pub use leases::{Lease, Leases};
 pub use pages::Pages;

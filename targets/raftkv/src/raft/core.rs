@@ -57,7 +57,9 @@ impl CoreConfig {
 #[derive(Debug, Clone)]
 pub struct Restored {
     pub hard_state: HardState,
+    /// Begins after the snapshot, if there is one.
     pub log: Log,
+    pub snapshot: Option<SnapshotMeta>,
 }
 
 /// One node's consensus state (Figure 2 of the paper, and what the thesis adds).
@@ -87,6 +89,10 @@ pub struct Core {
     /// As leader: the index of this term's no-op.
     pub(super) noop: Index,
     pub(super) reads: Reads,
+    /// As leader: who should take over, and until when proposals wait for that.
+    pub(super) transfer: Option<(NodeId, Micros)>,
+    /// The latest durable snapshot.
+    pub(super) snapshot: Option<SnapshotMeta>,
     pub(super) out: Output,
     pub(super) random: u64,
 }
@@ -95,6 +101,7 @@ impl Core {
     /// A node that starts, with what its disk remembers.
     pub fn new(config: CoreConfig, restored: Restored, now: Micros) -> Core {
         let HardState { term, vote } = restored.hard_state;
+        let base = restored.log.base_index();
         let durability = Durability::restored(restored.log.last_index());
         let mut core = Core {
             random: config.seed,
@@ -104,8 +111,8 @@ impl Core {
             leader: None,
             role: Role::Follower,
             log: restored.log,
-            commit: 0,
-            applied: 0,
+            commit: base,
+            applied: base,
             durability,
             now,
             election_deadline: now,
@@ -116,6 +123,8 @@ impl Core {
             peers: BTreeMap::new(),
             noop: 0,
             reads: Reads::default(),
+            transfer: None,
+            snapshot: restored.snapshot,
             out: Output::default(),
         };
         core.reads = Reads::starting_at(core.next_random());
@@ -138,7 +147,12 @@ impl Core {
             Input::Receive { from, message } => self.receive(from, message),
             Input::Propose { id, data } => self.propose(id, data),
             Input::Read { id, lease } => self.read(id, lease),
+            Input::ChangeMembership { id, membership } => self.change_membership(id, membership),
+            Input::Transfer { to } => self.transfer(to),
             Input::Persisted { seq } => self.persisted(seq),
+            Input::Snapshotted { meta, keep_after } => self.snapshotted(meta, keep_after),
+            Input::PieceKept { from, index, offset } => self.piece_kept(from, index, offset),
+            Input::Install { meta } => self.install(meta),
             Input::Link { peer, up } => self.link(peer, up),
         }
     }
@@ -225,6 +239,11 @@ impl Core {
             }
             Message::Heartbeat { commit, round, .. } => self.on_heartbeat(from, commit, round),
             Message::HeartbeatReply { round, .. } => self.on_heartbeat_reply(from, round),
+            Message::Snapshot { meta, offset, data, last, .. } => {
+                self.on_snapshot(Piece { from, meta, offset, data, last })
+            }
+            Message::SnapshotReply { index, offset, .. } => self.on_snapshot_reply(from, index, offset),
+            Message::TimeoutNow { .. } => self.on_timeout_now(from),
             Message::ReadIndex { batch, .. } => self.on_read_index(from, batch),
             Message::ReadIndexReply { batch, index, .. } => self.on_read_index_reply(batch, index),
         }
@@ -247,6 +266,7 @@ impl Core {
         self.out.write.get_or_insert_with(|| Write {
             seq: durability.issue(),
             hard_state: None,
+            base: None,
             entries: Vec::new(),
         })
     }
@@ -263,7 +283,12 @@ impl Core {
     pub(super) fn append(&mut self, entry: Entry) {
         self.write().entries.push(entry.clone());
         self.durability.note_appended(entry.index);
+        let members = matches!(entry.payload, Payload::Membership(_));
         self.log.push(entry);
+        if members && self.role == Role::Leader {
+            // With something to send, the first message finds out where a new member stands.
+            self.follow_membership(self.log.last_index());
+        }
     }
 
     /// Sends something that promises nothing.

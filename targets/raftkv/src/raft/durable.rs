@@ -63,6 +63,12 @@ impl Durability {
         }
     }
 
+    /// The log begins anew after `index`, which is durable elsewhere.
+    pub fn note_reset(&mut self, index: Index) {
+        self.marks.clear();
+        self.index = index;
+    }
+
     /// Holds `message` until everything issued so far is durable; returns it if it may go now.
     pub fn after_all(&mut self, to: NodeId, message: Message) -> Option<(NodeId, Message)> {
         self.after(self.issued, to, message)

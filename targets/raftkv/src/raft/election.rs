@@ -1,7 +1,6 @@
 //! Who leads: terms, pre-vote, votes, the leader's first entry, check-quorum (§5.2, §5.4.1; thesis §6.2, §9.6).
 
 use super::core::Core;
-use super::progress::Progress;
 use super::types::*;
 use crate::bugs::Bug;
 
@@ -20,7 +19,7 @@ impl Core {
             // These speak of a term that nobody has entered yet.
             Message::PreVote { .. } | Message::PreVoteReply { granted: true, .. } => true,
             Message::Vote { transfer: false, .. } if self.leader_is_alive() => false,
-            Message::Append { .. } | Message::Heartbeat { .. } => {
+            Message::Append { .. } | Message::Heartbeat { .. } | Message::Snapshot { .. } => {
                 self.become_follower(term, Some(from));
                 true
             }
@@ -39,7 +38,7 @@ impl Core {
                 self.send_durable(from, Message::PreVoteReply { term, granted: false })
             }
             Message::Vote { .. } => self.send_durable(from, Message::VoteReply { term, granted: false }),
-            Message::Append { .. } | Message::Heartbeat { .. } => {
+            Message::Append { .. } | Message::Heartbeat { .. } | Message::Snapshot { .. } => {
                 self.send_durable(from, Message::HeartbeatReply { term, round: 0 })
             }
             _ => {}
@@ -94,7 +93,7 @@ impl Core {
     /// Asks whether an election could be won, before disturbing anyone with a new term (thesis §9.6).
     pub(super) fn campaign_before_vote(&mut self) {
         self.reset_election_deadline();
-        if !self.is_voter() {
+        if !self.is_voter() && !self.has(Bug::RemovedNodeVotes) {
             return;
         }
         self.fail_reads();
@@ -178,17 +177,18 @@ impl Core {
 
     fn won(&self) -> bool {
         let membership = self.log.membership();
-        let granted = self.votes.iter().filter(|(id, yes)| **yes && membership.voters.contains(id)).count();
+        let counts = |id: &NodeId| membership.voters.contains(id) || self.has(Bug::RemovedNodeVotes);
+        let granted = self.votes.iter().filter(|(id, yes)| **yes && counts(id)).count();
         granted >= membership.quorum()
     }
 
     fn become_leader(&mut self) {
         self.set_role(Role::Leader, Some(self.config.id));
         let next = self.log.last_index() + 1;
-        let others: Vec<NodeId> = self.log.membership().others(self.config.id).collect();
-        self.peers = others.into_iter().map(|id| (id, Progress::new(next, self.now))).collect();
+        self.follow_membership(next);
         self.reads.begin_term();
         self.noop = next;
+        self.transfer = None;
         self.append(Entry { term: self.term, index: next, payload: Payload::Noop });
         self.heartbeat_deadline = self.now + self.config.heartbeat;
     }
@@ -216,7 +216,11 @@ mod tests {
     #[test]
     fn a_cluster_of_one_leads_only_when_its_vote_is_durable() {
         let id: NodeId = "n1".parse().unwrap();
-        let restored = Restored { hard_state: HardState::default(), log: Log::new(Membership::of([id])) };
+        let restored = Restored {
+            hard_state: HardState::default(),
+            log: Log::new(Membership::of([id])),
+            snapshot: None,
+        };
         let mut core = Core::new(CoreConfig::new(id, 1), restored, 0);
         core.step(core.deadline(), Input::Tick);
         let out = core.flush();

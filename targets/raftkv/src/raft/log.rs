@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use super::types::{Entry, Index, Membership, Payload, Term};
+use super::types::{Entry, Index, Membership, Payload, SnapshotMeta, Term};
 
 /// Entries after a base, which is (0, 0) or the last entry that a snapshot covers.
 #[derive(Debug, Clone)]
@@ -21,6 +21,42 @@ impl Log {
     /// An empty log of a cluster that starts with `membership`.
     pub fn new(membership: Membership) -> Log {
         Log { base_index: 0, base_term: 0, entries: VecDeque::new(), memberships: vec![(0, membership)] }
+    }
+
+    /// An empty log after what a snapshot covers.
+    pub fn after(meta: &SnapshotMeta) -> Log {
+        Log {
+            base_index: meta.index,
+            base_term: meta.term,
+            entries: VecDeque::new(),
+            memberships: vec![(meta.index, meta.membership.clone())],
+        }
+    }
+
+    /// The entry before the first: what a snapshot must cover.
+    pub fn base_index(&self) -> Index {
+        self.base_index
+    }
+
+    /// The index of the entry that brought the membership in force.
+    pub fn membership_index(&self) -> Index {
+        self.memberships.last().expect("the first membership is never removed").0
+    }
+
+    /// The membership as of entry `index`.
+    pub fn membership_at(&self, index: Index) -> &Membership {
+        let at = self.memberships.iter().rev().find(|(at, _)| *at <= index);
+        &at.unwrap_or(&self.memberships[0]).1
+    }
+
+    /// Forgets entries up to `index`, which the log must hold.
+    pub fn compact(&mut self, index: Index) {
+        let Some(term) = self.term_at(index).filter(|_| index > self.base_index) else { return };
+        let membership = self.membership_at(index).clone();
+        self.entries.drain(..(index - self.base_index) as usize);
+        (self.base_index, self.base_term) = (index, term);
+        self.memberships.retain(|(at, _)| *at > index);
+        self.memberships.insert(0, (index, membership));
     }
 
     pub fn last_index(&self) -> Index {
@@ -62,7 +98,7 @@ impl Log {
     pub fn truncate_from(&mut self, index: Index) {
         assert!(index > self.base_index, "what a snapshot covers is never dropped");
         self.entries.truncate((index - self.base_index - 1) as usize);
-        self.memberships.retain(|(at, _)| *at < index || *at == 0);
+        self.memberships.retain(|(at, _)| *at < index);
     }
 
     /// Entries from `from` on, at least one if there is one, then as many as fit into `max_bytes`.
@@ -127,6 +163,20 @@ mod tests {
         assert!(log.is_outdone_by(1, 3));
         assert!(!log.is_outdone_by(9, 1));
         assert!(!log.is_outdone_by(1, 2));
+    }
+
+    #[test]
+    fn compaction_keeps_what_follows() {
+        let mut log = log(&[1, 1, 2, 2]);
+        log.compact(3);
+        assert_eq!(
+            (log.base_index(), log.last_index(), log.term_at(3), log.term_at(2)),
+            (3, 4, Some(2), None)
+        );
+        assert_eq!(log.slice(4, 1000).len(), 1);
+        assert_eq!(log.skip_back(4, 1), (3, 2));
+        log.compact(4);
+        assert_eq!((log.last_index(), log.last_term()), (4, 2));
     }
 
     #[test]

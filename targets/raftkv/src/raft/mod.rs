@@ -7,15 +7,17 @@ mod core;
 mod durable;
 mod election;
 mod log;
+mod membership;
 mod progress;
 mod read;
 mod replication;
+mod snapshot;
 mod types;
 
 pub use core::{Core, CoreConfig, Restored};
 pub use log::Log;
 pub use progress::{Mode, Progress};
 pub use types::{
-    BadNodeId, Entry, HardState, Index, Input, Membership, Message, Micros, NodeId, Output, Payload,
-    Proposed, ReadOutcome, Refusal, Role, RoleChange, Term, Write,
+    BadNodeId, Entry, HardState, Index, Input, Membership, Message, Micros, NodeId, Output, Payload, Piece,
+    Proposed, ReadOutcome, Refusal, Role, RoleChange, SnapshotMeta, Term, Write,
 };

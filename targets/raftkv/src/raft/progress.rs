@@ -12,6 +12,8 @@ pub enum Mode {
     Probe { paused: bool },
     /// The logs agree: send ahead without waiting. Holds the last index of each message in flight.
     Pipeline { in_flight: VecDeque<Index> },
+    /// What it lacks is no longer in the log: it gets the snapshot at `index`, piece by piece.
+    Snapshot { index: Index, offset: u64, paused: bool },
 }
 
 /// One peer as its leader sees it.
@@ -50,7 +52,10 @@ impl Progress {
         self.matched = self.matched.max(matched);
         self.next = self.next.max(self.matched + 1);
         match &mut self.mode {
-            Mode::Probe { .. } => self.mode = Mode::Pipeline { in_flight: VecDeque::new() },
+            Mode::Snapshot { index, .. } if *index > self.matched => {}
+            Mode::Probe { .. } | Mode::Snapshot { .. } => {
+                self.mode = Mode::Pipeline { in_flight: VecDeque::new() };
+            }
             Mode::Pipeline { in_flight } => {
                 while in_flight.front().is_some_and(|&last| last <= self.matched) {
                     in_flight.pop_front();
@@ -65,6 +70,7 @@ impl Progress {
             return false;
         }
         match self.mode {
+            Mode::Snapshot { .. } => return false,
             Mode::Pipeline { .. } => self.next = self.matched + 1,
             Mode::Probe { .. } if prev_index + 1 != self.next => return false,
             Mode::Probe { .. } => self.next = (agree + 1).min(prev_index).max(self.matched + 1),

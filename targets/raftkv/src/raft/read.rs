@@ -35,6 +35,7 @@ pub struct Reads {
     sent: VecDeque<(u64, Micros)>,
     /// When the latest round was sent that a majority answered.
     lease_from: Option<Micros>,
+    lease_void: bool,
     /// As follower: questions to the leader. Numbers never repeat between starts (they begin at random),
     /// because a late answer to a former life must not be taken for a new one.
     asked: BTreeMap<u64, Vec<u64>>,
@@ -53,6 +54,12 @@ impl Reads {
         self.round = 0;
         self.sent.clear();
         self.lease_from = None;
+        self.lease_void = false;
+    }
+
+    /// The office was offered to another: it may take it at any moment, so there is no lease in this term.
+    pub(super) fn void_lease(&mut self) {
+        self.lease_void = true;
     }
 }
 
@@ -72,6 +79,7 @@ impl Core {
         let drift = self.config.election_timeout * self.config.max_drift_per_mille / 1000;
         let lasts = self.config.election_timeout - 2 * drift;
         self.role == Role::Leader
+            && !self.reads.lease_void
             && self.commit >= self.noop
             && self.reads.lease_from.is_some_and(|from| self.now < from + lasts)
     }

@@ -11,7 +11,8 @@ impl Core {
     pub(super) fn propose(&mut self, id: u64, data: Bytes) {
         let result = if self.role != Role::Leader {
             Err(Refusal::NotLeader)
-        } else if self.log.last_index() - self.commit >= self.config.max_uncommitted {
+        } else if self.log.last_index() - self.commit >= self.config.max_uncommitted || self.is_transferring()
+        {
             Err(Refusal::Busy)
         } else {
             let index = self.log.last_index() + 1;
@@ -28,6 +29,7 @@ impl Core {
         }
         let ids: Vec<NodeId> = self.peers.keys().copied().collect();
         for id in ids {
+            self.turn_to_snapshot(id);
             while self.may_send_entries(id) {
                 self.send_append(id);
             }
@@ -41,6 +43,7 @@ impl Core {
             && match &peer.mode {
                 Mode::Probe { paused } => !paused,
                 Mode::Pipeline { in_flight } => in_flight.len() < self.config.max_in_flight,
+                Mode::Snapshot { .. } => false,
             }
     }
 
@@ -58,7 +61,7 @@ impl Core {
                 in_flight.push_back(last);
                 peer.next = last + 1;
             }
-            Mode::Pipeline { .. } => {}
+            Mode::Pipeline { .. } | Mode::Snapshot { .. } => {}
         }
         peer.told_commit = peer.told_commit.max(commit.min(last));
         self.send(to, Message::Append { term: self.term, prev_index, prev_term, entries, commit });
@@ -121,11 +124,14 @@ impl Core {
         peer.last_heard = now;
         peer.accepted(matched);
         self.advance_commit();
+        self.hand_over_if_ready(from);
     }
 
     pub(super) fn on_rejected(&mut self, from: NodeId, prev: Index, hint_index: Index, hint_term: Term) {
         let now = self.now;
-        let (agree, _) = self.log.skip_back(hint_index, hint_term);
+        // What lies before the log is in the snapshot: sending begins there.
+        let known = hint_index >= self.log.base_index();
+        let agree = if known { self.log.skip_back(hint_index, hint_term).0 } else { hint_index };
         let Some(peer) = self.peers.get_mut(&from) else { return };
         peer.last_heard = now;
         peer.rejected(prev, agree);
@@ -151,7 +157,11 @@ impl Core {
                 peer.check_due = false;
                 self.send_check(from);
             }
-            Mode::Pipeline { .. } => {}
+            Mode::Snapshot { paused, .. } if peer.check_due => {
+                peer.check_due = false;
+                *paused = false;
+            }
+            Mode::Pipeline { .. } | Mode::Snapshot { .. } => {}
         }
     }
 
@@ -159,7 +169,8 @@ impl Core {
     fn send_check(&mut self, to: NodeId) {
         let Some(peer) = self.peers.get(&to) else { return };
         let prev_index = peer.next - 1;
-        let prev_term = self.log.term_at(prev_index).expect("the log reaches back to what peers need");
+        // Forgotten meanwhile: the snapshot is next.
+        let Some(prev_term) = self.log.term_at(prev_index) else { return };
         let commit = self.commit;
         self.send(
             to,
@@ -180,6 +191,10 @@ impl Core {
         let current = self.log.term_at(candidate) == Some(self.term);
         if candidate > self.commit && (current || self.has(Bug::CommitOldTerm)) {
             self.commit = candidate;
+            // A leader that is no longer a member leads until that is committed (thesis §4.2.2).
+            if !self.is_voter() && self.commit >= self.log.membership_index() {
+                self.become_follower(self.term, None);
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 //! Plain data only. Everything that crosses the network or reaches the disk is `serde`, so that a change
 //! of format shows in one file.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -80,12 +80,14 @@ pub struct Membership {
     pub voters: BTreeSet<NodeId>,
     /// Nodes that receive the log but do not count (thesis §4.2.1).
     pub learners: BTreeSet<NodeId>,
+    /// Where members listen for their peers, as far as the log was told.
+    pub addresses: BTreeMap<NodeId, String>,
 }
 
 impl Membership {
     /// A cluster of voters only.
     pub fn of(voters: impl IntoIterator<Item = NodeId>) -> Membership {
-        Membership { voters: voters.into_iter().collect(), learners: BTreeSet::new() }
+        Membership { voters: voters.into_iter().collect(), ..Membership::default() }
     }
 
     /// How many voters make a majority.
@@ -128,6 +130,24 @@ impl Entry {
         };
         16 + payload
     }
+}
+
+/// What a snapshot stands for: the state after entry `index` of `term`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotMeta {
+    pub index: Index,
+    pub term: Term,
+    pub membership: Membership,
+}
+
+/// A part of a snapshot that arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece {
+    pub from: NodeId,
+    pub meta: SnapshotMeta,
+    pub offset: u64,
+    pub data: Bytes,
+    pub last: bool,
 }
 
 /// What must survive a crash besides the log (Figure 2, persistent state).
@@ -193,10 +213,28 @@ pub enum Message {
         term: Term,
         round: u64,
     },
+    /// InstallSnapshot (Figure 13): `data` stands at `offset` of the snapshot.
+    Snapshot {
+        term: Term,
+        meta: SnapshotMeta,
+        offset: u64,
+        data: Bytes,
+        last: bool,
+    },
+    /// Everything before `offset` of the snapshot at `index` is here.
+    SnapshotReply {
+        term: Term,
+        index: Index,
+        offset: u64,
+    },
     /// A follower asks for a read index on behalf of its clients (thesis §6.4).
     ReadIndex {
         term: Term,
         batch: u64,
+    },
+    /// The leader wants the receiver to take its place at once (thesis §3.10).
+    TimeoutNow {
+        term: Term,
     },
     /// `None`: this node could not confirm that it leads.
     ReadIndexReply {
@@ -219,6 +257,9 @@ impl Message {
             | Message::AppendRejected { term, .. }
             | Message::Heartbeat { term, .. }
             | Message::HeartbeatReply { term, .. }
+            | Message::Snapshot { term, .. }
+            | Message::SnapshotReply { term, .. }
+            | Message::TimeoutNow { term }
             | Message::ReadIndex { term, .. }
             | Message::ReadIndexReply { term, .. } => term,
         }
@@ -246,9 +287,33 @@ pub enum Input {
         lease: bool,
     },
 
+    /// Append this membership, if we lead and it is one step away from the current one (thesis §4.1).
+    ChangeMembership {
+        id: u64,
+        membership: Membership,
+    },
+    /// Hand the office to another voter, when it has caught up.
+    Transfer {
+        to: NodeId,
+    },
     /// Every write up to and including this sequence number is durable.
     Persisted {
         seq: u64,
+    },
+    /// A snapshot of what was handed out up to `meta.index` is durable; entries up to `keep_after` may go.
+    Snapshotted {
+        meta: SnapshotMeta,
+        keep_after: Index,
+    },
+    /// A piece of a leader's snapshot was kept; the next must begin at `offset`.
+    PieceKept {
+        from: NodeId,
+        index: Index,
+        offset: u64,
+    },
+    /// A leader's snapshot is here, whole and durable.
+    Install {
+        meta: SnapshotMeta,
     },
     /// The connection to a peer came up or broke: a hint that messages may have been lost.
     Link {
@@ -262,6 +327,8 @@ pub enum Input {
 pub struct Write {
     pub seq: u64,
     pub hard_state: Option<HardState>,
+    /// The log begins anew after this index and term, which a snapshot covers. Comes before `entries`.
+    pub base: Option<(Index, Term)>,
     /// In order; an entry whose index is already taken replaces it and drops everything after it.
     pub entries: Vec<Entry>,
 }
@@ -270,8 +337,14 @@ pub struct Write {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Refusal {
     NotLeader,
-    /// Too much is waiting to be committed.
+    /// Too much is waiting to be committed, or the office is being handed over.
     Busy,
+    /// An earlier membership is not committed yet, or nothing of the leader's term is.
+    ChangePending,
+    /// More than one voter would change at once, or none would be left.
+    ChangeTooBig,
+    /// The learner lacks too much to be of use as a voter.
+    NotCaughtUp,
 }
 
 /// What became of a proposal: its index and term, which do not mean that it will be committed.
@@ -325,6 +398,12 @@ pub struct Output {
     /// depend on it are held back by the core until then.
     pub write: Option<Write>,
     pub messages: Vec<(NodeId, Message)>,
+    /// Send each node the piece of the latest snapshot that begins at this offset. `Index` names the snapshot.
+    pub pieces_wanted: Vec<(NodeId, Index, u64)>,
+    /// Keep these, and report [`Input::PieceKept`], or [`Input::Install`] when the last is there.
+    pub pieces: Vec<Piece>,
+    /// The state machine is replaced by this snapshot, before `committed`.
+    pub installed: Option<SnapshotMeta>,
     /// Where each proposal stands in the log, or why it does not.
     pub proposals: Vec<(u64, Proposed)>,
     /// Apply these, in order.

@@ -21,6 +21,8 @@ pub fn parse(method: &str, path: &str, query: &str, bytes: &[u8]) -> Result<Ask,
         (["hash"], "GET") => Ask::Hash,
         (["metrics"], "GET") => Ask::Metrics,
         (["watch"], "GET") => watch(&mut params)?,
+        (["members"], "POST") => Ask::Members(body::member_change(bytes)?),
+        (["leader"], "POST") => Ask::Transfer(body::transfer_to(bytes)?),
         (["range"], "GET") => Ask::Query { query: range(&mut params)?, consistency: params.consistency()? },
         (["kv", key], "GET") => {
             Ask::Query { query: Query::Get(decode_key(key)?), consistency: params.consistency()? }
@@ -62,7 +64,13 @@ fn command(parts: &[&str], method: &str, bytes: &[u8], params: &mut Params) -> R
             let token = params.take("token").ok_or_else(|| bad("an unlock needs token=N"))?;
             Ok(Command::Unlock { name: decode_key(name)?, token: number(&token)? })
         }
-        (["status" | "hash" | "metrics" | "watch" | "range" | "txn" | "session" | "lease"], _)
+        (
+            [
+                "status" | "hash" | "metrics" | "watch" | "range" | "txn" | "session" | "lease" | "members"
+                | "leader",
+            ],
+            _,
+        )
         | (["kv" | "lease" | "lock", _], _)
         | (["kv", _, "cas" | "append" | "add"] | ["lease", _, "keepalive"], _) => {
             Err(ApiError::MethodNotAllowed)

@@ -7,8 +7,9 @@ use tokio::sync::oneshot;
 use super::error::ApiError;
 use super::status::Status;
 use super::wire::Frame;
-use crate::kv::{Answer, Change, Command, SessionSeq, Txn, Versioned};
-use crate::raft::{Index, NodeId};
+use crate::kv::{Answer, Change, Command, SessionSeq, Store, Txn, Versioned};
+use crate::raft::{Index, Membership, NodeId, SnapshotMeta};
+use crate::wal::WalError;
 
 /// Whatever the core thread must hear of.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub enum Event {
     Link { peer: NodeId, up: bool },
     Persisted { seq: u64 },
     DiskFailed(String),
+    SnapshotWritten(Result<SnapshotMeta, WalError>),
+    SnapshotLoaded(Result<Box<(SnapshotMeta, Store)>, WalError>),
     Stop,
 }
 
@@ -38,9 +41,20 @@ pub enum Ask {
         prefix: String,
         wait: Duration,
     },
+    Members(MemberChange),
+    /// Hand the leader's office to this node.
+    Transfer(NodeId),
     Status,
     Hash,
     Metrics,
+}
+
+/// One step of membership.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MemberChange {
+    AddLearner { id: NodeId, address: String },
+    Promote(NodeId),
+    Remove(NodeId),
 }
 
 /// What a client wants to know.
@@ -93,6 +107,7 @@ pub enum Reply {
         applied: Index,
         hash: u64,
     },
+    Members(Membership),
     Status(Box<Status>),
     Text(String),
 }

@@ -5,9 +5,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::api::{bad, check_key};
+use super::asks::MemberChange;
 use super::error::ApiError;
 use super::json::canonical;
 use crate::kv::{Guard, Op, Txn};
+use crate::raft::NodeId;
 
 /// Longest value, in bytes of canonical JSON.
 pub const MAX_VALUE_BYTES: usize = 1 << 20;
@@ -92,6 +94,36 @@ pub fn ttl_millis(bytes: &[u8]) -> Result<u64, ApiError> {
         ttl @ 1..=86_400_000 => Ok(ttl),
         ttl => Err(bad(format!("ttl_ms is 1 to 86400000, not {ttl}"))),
     }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum MemberBody {
+    AddLearner { id: NodeId, address: String },
+    Promote { id: NodeId },
+    Remove { id: NodeId },
+}
+
+pub fn member_change(bytes: &[u8]) -> Result<MemberChange, ApiError> {
+    match read(bytes)? {
+        MemberBody::AddLearner { id, address } => {
+            let port = address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+            port.ok_or_else(|| bad(format!("{address:?} is not HOST:PORT")))?;
+            Ok(MemberChange::AddLearner { id, address })
+        }
+        MemberBody::Promote { id } => Ok(MemberChange::Promote(id)),
+        MemberBody::Remove { id } => Ok(MemberChange::Remove(id)),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LeaderBody {
+    transfer_to: NodeId,
+}
+
+pub fn transfer_to(bytes: &[u8]) -> Result<NodeId, ApiError> {
+    Ok(read::<LeaderBody>(bytes)?.transfer_to)
 }
 
 #[derive(Deserialize)]

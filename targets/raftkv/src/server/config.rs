@@ -24,7 +24,11 @@ pub struct Config {
     /// Client requests at once; more are refused as busy.
     pub max_in_flight: usize,
     pub max_body_bytes: usize,
+    /// A snapshot is taken after this many entries.
+    pub snapshot_entries: u64,
     /// Answer linearizable reads from local state: wrong on purpose.
+    /// Begin as a stranger: an existing cluster will add this node.
+    pub join: bool,
     pub unsafe_reads: bool,
     pub fsync: bool,
     pub bug: Option<Bug>,
@@ -46,6 +50,8 @@ pub const OPTIONS: &str = "\
   --heartbeat TIME          how often a leader is heard (default: a fifth of the election timeout)
   --request-timeout TIME    when to give up on a request (default: 1500ms)
   --max-in-flight N         client requests at once; more are refused as busy (default: 4096)
+  --snapshot-entries N      take a snapshot after so many entries (default: 100000)
+  --join                    begin as a stranger that an existing cluster will add (POST /members)
   --unsafe-reads            answer linearizable reads from local state: wrong on purpose
   --no-fsync                never flush the log: loses data on power failure
   --bug NAME                carry a classic mistake (see `bugs`)";
@@ -69,6 +75,8 @@ impl Config {
             request_timeout: Duration::from_millis(1500),
             max_in_flight: 4096,
             max_body_bytes: 2 << 20,
+            snapshot_entries: 100_000,
+            join: false,
             unsafe_reads: false,
             fsync: true,
             bug: None,
@@ -106,6 +114,10 @@ impl Config {
         if let Some(count) = given.take("--max-in-flight") {
             config.max_in_flight = parsed(&count)?;
         }
+        if let Some(count) = given.take("--snapshot-entries") {
+            config.snapshot_entries = parsed::<std::num::NonZero<u64>>(&count)?.get();
+        }
+        config.join = given.take("--join").is_some();
         config.unsafe_reads = given.take("--unsafe-reads").is_some();
         config.fsync = given.take("--no-fsync").is_none();
         config.bug = given.take("--bug").map(|name| parsed(&name)).transpose()?;
@@ -114,11 +126,11 @@ impl Config {
 
     /// The members as the log's first membership.
     pub fn founders(&self) -> Membership {
-        Membership::of(self.peers.keys().copied())
+        if self.join { Membership::default() } else { Membership::of(self.peers.keys().copied()) }
     }
 }
 
-const FLAGS: [&str; 2] = ["--unsafe-reads", "--no-fsync"];
+const FLAGS: [&str; 3] = ["--join", "--unsafe-reads", "--no-fsync"];
 
 /// Options as given, each at most once.
 struct Given(BTreeMap<String, String>);

@@ -4,32 +4,48 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::thread::JoinHandle;
 
 use super::asks::Event;
-use crate::raft::Write;
+use crate::raft::{Index, Write};
 use crate::wal::Wal;
 
 /// Writes taken together at most, so that one frame stays within bounds.
 const MAX_GROUP: usize = 256;
 
+/// What the disk thread is asked to do.
+#[derive(Debug)]
+pub enum DiskJob {
+    Write(Write),
+    /// A durable snapshot covers everything up to here.
+    DropThrough(Index),
+}
+
 /// Runs until the sender of `writes` is gone or the disk fails.
 pub fn spawn(
     mut wal: Wal,
-    writes: Receiver<Write>,
+    jobs: Receiver<DiskJob>,
     events: Sender<Event>,
 ) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("disk".into()).spawn(move || {
-        while let Ok(first) = writes.recv() {
-            let mut group = vec![first];
-            while group.len() < MAX_GROUP
-                && let Ok(more) = writes.try_recv()
-            {
-                group.push(more);
+        while let Ok(first) = jobs.recv() {
+            let (mut group, mut drop_through) = (Vec::new(), None);
+            let mut next = Some(first);
+            while let Some(job) = next {
+                match job {
+                    DiskJob::Write(write) => group.push(write),
+                    DiskJob::DropThrough(index) => drop_through = Some(index),
+                }
+                next = if group.len() < MAX_GROUP { jobs.try_recv().ok() } else { None };
             }
-            let seq = group[group.len() - 1].seq;
-            let event = match wal.append(group) {
-                Ok(()) => Event::Persisted { seq },
-                Err(e) => Event::DiskFailed(e.to_string()),
+            let seq = group.last().map(|write| write.seq);
+            let mut done = if group.is_empty() { Ok(()) } else { wal.append(group) };
+            if let (Ok(()), Some(index)) = (&done, drop_through) {
+                done = wal.drop_through(index);
+            }
+            let failed = done.is_err();
+            let event = match (done, seq) {
+                (Err(e), _) => Event::DiskFailed(e.to_string()),
+                (Ok(()), Some(seq)) => Event::Persisted { seq },
+                (Ok(()), None) => continue,
             };
-            let failed = matches!(event, Event::DiskFailed(_));
             if events.send(event).is_err() || failed {
                 return;
             }

@@ -30,6 +30,8 @@ pub enum ApiError {
     ForwardBroken,
     /// The command met a state that it does not apply to.
     Conflict(Refused),
+    /// The membership cannot be changed like this now.
+    MemberChange(&'static str),
     /// Changes that far back are forgotten.
     Compacted {
         complete_after: Index,
@@ -43,6 +45,9 @@ impl From<Refusal> for ApiError {
         match refusal {
             Refusal::NotLeader => ApiError::NotLeader,
             Refusal::Busy => ApiError::Busy,
+            Refusal::ChangePending => ApiError::MemberChange("the last change is not committed yet"),
+            Refusal::ChangeTooBig => ApiError::MemberChange("one voter at a time, and one must be left"),
+            Refusal::NotCaughtUp => ApiError::MemberChange("the learner has not caught up yet"),
         }
     }
 }
@@ -54,7 +59,7 @@ impl ApiError {
             ApiError::NotFound => 404,
             ApiError::MethodNotAllowed => 405,
             ApiError::TooLarge { .. } => 413,
-            ApiError::Conflict(_) => 409,
+            ApiError::Conflict(_) | ApiError::MemberChange(_) => 409,
             ApiError::Compacted { .. } => 410,
             ApiError::Timeout | ApiError::ReadTimeout => 504,
             _ => 503,
@@ -79,6 +84,7 @@ impl ApiError {
             ApiError::Conflict(Refused::NoLease) => "no_lease",
             ApiError::Conflict(Refused::NoSession) => "no_session",
             ApiError::Conflict(Refused::OldSeq) => "old_seq",
+            ApiError::MemberChange(_) => "member_change",
             ApiError::Compacted { .. } => "compacted",
             ApiError::Stopping => "stopping",
         }
@@ -111,6 +117,7 @@ impl ApiError {
             ApiError::Conflict(Refused::NoLease) => "there is no such lease (any more)".into(),
             ApiError::Conflict(Refused::NoSession) => "there is no such session (any more)".into(),
             ApiError::Conflict(Refused::OldSeq) => "the session has seen a later request".into(),
+            ApiError::MemberChange(why) => (*why).into(),
             ApiError::Compacted { complete_after } => {
                 format!("changes are known after {complete_after} only")
             }

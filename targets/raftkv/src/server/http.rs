@@ -82,7 +82,7 @@ async fn handle(front: &Front, request: Request<Incoming>) -> Result<Reply, ApiE
 
 /// Hands `ask` to the core thread and waits for the answer. Nothing was done if it refuses as busy.
 async fn ask_core(front: &Front, ask: Ask) -> Result<Reply, ApiError> {
-    let changes = matches!(ask, Ask::Change { .. });
+    let changes = matches!(ask, Ask::Change { .. } | Ask::Members(_));
     let wait = match &ask {
         Ask::Watch { wait, .. } => *wait,
         _ => front.request_timeout,

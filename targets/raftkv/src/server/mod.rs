@@ -11,6 +11,7 @@
 mod api;
 mod asks;
 mod body;
+mod compaction;
 mod config;
 mod disk;
 mod early;
@@ -23,6 +24,7 @@ mod peer;
 mod query;
 mod render;
 mod requests;
+mod restore;
 mod run;
 mod status;
 mod trace;

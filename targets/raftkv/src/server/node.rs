@@ -9,7 +9,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::asks::{Event, Query, Reply, Responder};
+use super::compaction::Compaction;
 use super::config::Config;
+use super::disk::DiskJob;
 use super::error::ApiError;
 use super::lease_timers::LeaseTimers;
 use super::peer::Peers;
@@ -18,8 +20,7 @@ use super::{trace, watch};
 use crate::bugs::Bug;
 use crate::kv::{Answer, Request, Store};
 use crate::raft::{
-    Core, Entry, Index, Input, Micros, NodeId, Output, Payload, Proposed, ReadOutcome, Role, RoleChange,
-    Term, Write,
+    Core, Entry, Index, Input, Micros, NodeId, Output, Payload, Proposed, ReadOutcome, Role, RoleChange, Term,
 };
 
 /// Events handled before the core is flushed, at most.
@@ -42,7 +43,8 @@ pub struct Node {
     pub(super) core: Core,
     pub(super) store: Store,
     pub(super) peers: Peers,
-    disk: Sender<Write>,
+    pub(super) disk: Sender<DiskJob>,
+    pub(super) compaction: Compaction,
     pub(super) origin: Instant,
     /// Unique among all requests of all lives of this node: begins at random.
     next_id: u64,
@@ -59,6 +61,20 @@ pub struct Node {
     swept: Instant,
 }
 
+/// What a node is made of.
+#[derive(Debug)]
+pub struct Parts {
+    pub config: Config,
+    pub core: Core,
+    pub store: Store,
+    pub peers: Peers,
+    pub disk: Sender<DiskJob>,
+    pub compaction: Compaction,
+    pub origin: Instant,
+    /// Random: request numbers begin there.
+    pub seed: u64,
+}
+
 /// Why the core thread ended.
 #[derive(Debug)]
 pub enum End {
@@ -67,22 +83,15 @@ pub enum End {
 }
 
 impl Node {
-    /// `seed` is random: request numbers begin there.
-    pub fn new(
-        config: Config,
-        core: Core,
-        store: Store,
-        peers: Peers,
-        disk: Sender<Write>,
-        origin: Instant,
-        seed: u64,
-    ) -> Node {
+    pub fn new(parts: Parts) -> Node {
+        let Parts { config, core, store, peers, disk, compaction, origin, seed } = parts;
         Node {
             config,
             core,
             store,
             peers,
             disk,
+            compaction,
             origin,
             next_id: seed,
             pending: HashMap::new(),
@@ -146,6 +155,8 @@ impl Node {
                 }
             }
             Event::Persisted { seq } => self.step(Input::Persisted { seq }),
+            Event::SnapshotWritten(result) => self.snapshot_written(result),
+            Event::SnapshotLoaded(result) => self.snapshot_loaded(result),
             Event::DiskFailed(_) | Event::Stop => {}
         }
     }
@@ -175,14 +186,21 @@ impl Node {
         }
         if let Some(write) = output.write {
             // The disk thread is gone only after it reported why.
-            let _ = self.disk.send(write);
+            let _ = self.disk.send(DiskJob::Write(write));
         }
         for (to, message) in output.messages {
             self.peers.send(to, Frame::Raft(message));
         }
+        for (to, index, offset) in output.pieces_wanted {
+            self.send_piece(to, index, offset);
+        }
+        if let Some(meta) = output.installed {
+            self.installed(&meta);
+        }
         for (id, result) in output.proposals {
             self.proposed(id, result);
         }
+        self.peers.meet(self.core.log().membership());
         let news = !output.committed.is_empty();
         for entry in output.committed {
             self.apply(entry);
@@ -199,6 +217,10 @@ impl Node {
                 ReadOutcome::LeaderLost => drop(reply.send(Err(ApiError::LeaderLost))),
             }
         }
+        for piece in output.pieces {
+            self.keep_piece(piece);
+        }
+        self.maybe_snapshot();
     }
 
     /// The core took or refused a proposal.
@@ -217,13 +239,17 @@ impl Node {
 
     fn apply(&mut self, entry: Entry) {
         // Another entry was committed where our proposal stood: ours can never be.
-        if let Some((term, id)) = self.proposed.remove(&entry.index)
+        let mine = self.proposed.remove(&entry.index);
+        if let Some((term, id)) = mine
             && term != entry.term
         {
             self.finish(id, Err(ApiError::Superseded));
         }
         let Payload::Command(data) = entry.payload else {
             self.store.skip(entry.index);
+            if let (Payload::Membership(members), Some((_, id))) = (entry.payload, mine) {
+                self.finish(id, Ok(Reply::Members(members)));
+            }
             return;
         };
         let request: Request = postcard::from_bytes(&data).expect("only our own servers write the log");

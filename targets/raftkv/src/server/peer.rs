@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
@@ -20,7 +21,7 @@ use super::asks::Event;
 use super::config::Config;
 use super::trace;
 use super::wire::{self, Frame, Hello, Pong, Welcome};
-use crate::raft::NodeId;
+use crate::raft::{Membership, NodeId};
 
 /// Frames that wait for one peer, at most.
 const QUEUE: usize = 4096;
@@ -31,7 +32,11 @@ const REDIAL_MAX: Duration = Duration::from_millis(200);
 
 /// The sending ends towards every peer.
 #[derive(Debug)]
-pub struct Peers(BTreeMap<NodeId, Outgoing>);
+pub struct Peers {
+    to: BTreeMap<NodeId, Outgoing>,
+    shared: Arc<Shared>,
+    runtime: Handle,
+}
 
 #[derive(Debug)]
 struct Outgoing {
@@ -56,8 +61,24 @@ impl Shared {
 impl Peers {
     /// Queues `frame`; false if there is no connection or no room: it is certainly not sent.
     pub fn send(&self, to: NodeId, frame: Frame) -> bool {
-        let Some(peer) = self.0.get(&to) else { return false };
+        let Some(peer) = self.to.get(&to) else { return false };
         peer.up.load(Ordering::Acquire) && peer.queue.try_send(frame).is_ok()
+    }
+
+    /// Connects to members that were not known before.
+    pub fn meet(&mut self, membership: &Membership) {
+        for (&peer, addr) in &membership.addresses {
+            if peer != self.shared.config.id && !self.to.contains_key(&peer) {
+                self.add(peer, addr.clone());
+            }
+        }
+    }
+
+    fn add(&mut self, peer: NodeId, addr: String) {
+        let (queue, frames) = mpsc::channel(QUEUE);
+        let up = Arc::new(AtomicBool::new(false));
+        self.runtime.spawn(dial_forever(self.shared.clone(), peer, addr, frames, up.clone()));
+        self.to.insert(peer, Outgoing { queue, up });
     }
 }
 
@@ -65,14 +86,11 @@ impl Peers {
 pub fn start(config: &Config, listener: TcpListener, events: Sender<Event>) -> Peers {
     let shared = Arc::new(Shared { config: config.clone(), events });
     tokio::spawn(accept(listener, shared.clone()));
-    let mut peers = BTreeMap::new();
+    let mut peers = Peers { to: BTreeMap::new(), shared, runtime: Handle::current() };
     for (&peer, addr) in config.peers.iter().filter(|(id, _)| **id != config.id) {
-        let (queue, frames) = mpsc::channel(QUEUE);
-        let up = Arc::new(AtomicBool::new(false));
-        tokio::spawn(dial_forever(shared.clone(), peer, addr.clone(), frames, up.clone()));
-        peers.insert(peer, Outgoing { queue, up });
+        peers.add(peer, addr.clone());
     }
-    Peers(peers)
+    peers
 }
 
 async fn dial_forever(
@@ -238,8 +256,9 @@ fn refusal(config: &Config, hello: &Hello) -> Option<String> {
     if hello.to != config.id {
         return Some(format!("this is node {}, not {}", config.id, hello.to));
     }
-    if !config.peers.contains_key(&hello.from) || hello.from == config.id {
-        return Some(format!("{} is not a peer of this node", hello.from));
+    // Not only known peers: a new member may speak before the entry that adds it arrives.
+    if hello.from == config.id {
+        return Some(format!("there is another node {}", config.id));
     }
     None
 }

@@ -20,6 +20,7 @@ pub fn render(reply: Reply) -> String {
         Reply::Changed(answer) | Reply::Queried(answer) => render_answer(answer),
         Reply::Changes { events, next } => render_changes(&events, next),
         Reply::Hash { applied, hash } => format!(r#"{{"applied":{applied},"hash":"{hash:016x}"}}"#),
+        Reply::Members(membership) => serde_json::to_string(&membership).expect("a membership is plain data"),
         Reply::Status(status) => serde_json::to_string(&status).expect("a status is plain data"),
         Reply::Text(text) => text,
     }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::asks::{Ask, Consistency, Query, Reply, Responder};
+use super::asks::{Ask, Consistency, MemberChange, Query, Reply, Responder};
 use super::early::decide_too_early;
 use super::error::ApiError;
 use super::node::{Node, Pending};
@@ -12,7 +12,7 @@ use super::status::Status;
 use super::wire::Frame;
 use crate::bugs::Bug;
 use crate::kv::{Answer, Command, Request, SessionSeq};
-use crate::raft::{Input, Role};
+use crate::raft::{Input, NodeId, Role};
 
 impl Node {
     pub(super) fn client(&mut self, ask: Ask, reply: Responder) {
@@ -23,6 +23,8 @@ impl Node {
                 self.watchers.push((after, prefix, reply));
                 return self.notify_watchers();
             }
+            Ask::Members(change) => return self.change_members(change, reply),
+            Ask::Transfer(to) => return self.transfer(to, reply),
             Ask::Status => Reply::Status(Box::new(self.status())),
             Ask::Hash => Reply::Hash { applied: self.store.applied(), hash: self.store.hash() },
             Ask::Metrics => Reply::Text(self.status().to_prometheus()),
@@ -60,6 +62,43 @@ impl Node {
             return;
         }
         self.pending.insert(id, Pending { reply, forwarded_to: None });
+    }
+
+    /// Membership is changed at the leader only; the answer comes when the change is committed.
+    fn change_members(&mut self, change: MemberChange, reply: Responder) {
+        let id = self.fresh_id();
+        let mut membership = self.core.log().membership().clone();
+        match change {
+            MemberChange::AddLearner { id, address } => {
+                membership.learners.insert(id);
+                membership.addresses.insert(id, address);
+            }
+            MemberChange::Promote(id) => {
+                if membership.learners.remove(&id) {
+                    membership.voters.insert(id);
+                }
+            }
+            MemberChange::Remove(id) => {
+                membership.voters.remove(&id);
+                membership.learners.remove(&id);
+                membership.addresses.remove(&id);
+            }
+        }
+        self.pending.insert(id, Pending { reply, forwarded_to: None });
+        self.step(Input::ChangeMembership { id, membership });
+    }
+
+    /// Only begins it: who leads in the end is in the status.
+    fn transfer(&mut self, to: NodeId, reply: Responder) {
+        let leads = self.core.role() == Role::Leader;
+        if leads {
+            self.step(Input::Transfer { to });
+        }
+        let _ = reply.send(if leads {
+            Ok(Reply::Status(Box::new(self.status())))
+        } else {
+            Err(ApiError::NotLeader)
+        });
     }
 
     fn query(&mut self, query: Query, consistency: Consistency, reply: Responder) {

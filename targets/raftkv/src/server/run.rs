@@ -13,14 +13,15 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::asks::Event;
+use super::compaction::Compaction;
 use super::config::Config;
 use super::http::{self, Front};
-use super::node::{End, Node};
+use super::node::{End, Node, Parts};
+use super::restore::{Start, restore};
 use super::{disk, peer, trace};
 use crate::bugs::Bug;
-use crate::kv::Store;
-use crate::raft::{Core, CoreConfig, Log, Restored};
-use crate::wal::{DataDir, Identity, Recovered, Wal, WalError, WalOptions};
+use crate::raft::{Core, CoreConfig, Write};
+use crate::wal::{DataDir, Identity, Recovered, Wal, WalError, WalOptions, load_latest_snapshot};
 
 /// Why a server did not start, or did not go on.
 #[derive(Debug, thiserror::Error)]
@@ -61,21 +62,28 @@ impl Server {
             trust_tail: config.bug == Some(Bug::WalTailAccepted),
             ..WalOptions::default()
         };
-        let (wal, recovered) = Wal::open(&dir, options)?;
+        let snapshot = load_latest_snapshot(dir.path(), config.bug)?;
+        let (mut wal, mut recovered) = Wal::open(&dir, options)?;
         report_start(&config, client_addr, &recovered);
 
         let origin = Instant::now();
-        let mut recovered = recovered;
         if config.bug == Some(Bug::TruncateTooMuch) {
             recovered.entries.pop();
         }
-        let core = Core::new(core_config(&config), restore(&identity, recovered), 0);
+        let Start { restored, store, rebase } = restore(identity.founders, snapshot, recovered, config.bug)?;
+        if rebase.is_some() {
+            wal.append(vec![Write { seq: 0, hard_state: None, base: rebase, entries: Vec::new() }])?;
+        }
         let (events, inbox) = channel();
+        let latest = restored.snapshot.clone();
+        let compaction = Compaction::new(dir.path().to_owned(), events.clone(), latest);
+        let core = Core::new(core_config(&config), restored, 0);
         let (writes, write_queue) = channel();
         let disk = disk::spawn(wal, write_queue, events.clone())?;
         let peers = peer::start(&config, peer_listener, events.clone());
-        let store = Store::new(config.bug);
-        let node = Node::new(config.clone(), core, store, peers, writes, origin, random());
+        let (config_copy, seed) = (config.clone(), random());
+        let parts = Parts { config: config_copy, core, store, peers, disk: writes, compaction, origin, seed };
+        let node = Node::new(parts);
         let (end, ended) = oneshot::channel();
         let core = std::thread::Builder::new().name("core".into()).spawn(move || {
             let _ = end.send(node.run(&inbox));
@@ -138,14 +146,6 @@ fn core_config(config: &Config) -> CoreConfig {
         bug: config.bug,
         ..CoreConfig::new(config.id, random())
     }
-}
-
-fn restore(identity: &Identity, recovered: Recovered) -> Restored {
-    let mut log = Log::new(identity.founders.clone());
-    for entry in recovered.entries {
-        log.push(entry);
-    }
-    Restored { hard_state: recovered.hard_state, log }
 }
 
 fn report_start(config: &Config, client_addr: SocketAddr, recovered: &Recovered) {

@@ -9,11 +9,14 @@ use bytes::Bytes;
 
 use super::invariants::Invariants;
 use crate::bugs::Bug;
-use crate::kv::{Answer, Request, Store};
+use crate::kv::{Answer, Request, Store, read_snapshot, write_snapshot};
 use crate::raft::{
-    Core, CoreConfig, Entry, HardState, Input, Log, Membership, Message, Micros, NodeId, Output, Payload,
-    Proposed, ReadOutcome, Restored, RoleChange, Write,
+    Core, CoreConfig, Entry, HardState, Index, Input, Log, Membership, Message, Micros, NodeId, Output,
+    Payload, Piece, Proposed, ReadOutcome, Restored, RoleChange, SnapshotMeta, Term, Write,
 };
+
+/// Small, so that even small states travel in several pieces.
+const PIECE_BYTES: usize = 100;
 
 /// A message under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,19 +30,51 @@ pub struct Wire {
 #[derive(Debug, Clone, Default)]
 pub struct Disk {
     pub hard_state: HardState,
+    /// Entries after the base.
     pub entries: Vec<Entry>,
+    pub base: (Index, Term),
+    /// The latest snapshot, as a file would hold it. Written at once: only logs are torn here.
+    pub snapshot: Option<(SnapshotMeta, Bytes)>,
     pub waiting: VecDeque<Write>,
 }
 
 impl Disk {
+    /// What a start finds.
+    fn restore(&mut self, membership: &Membership, bug: Option<Bug>) -> (Restored, Store) {
+        let (mut log, mut store) = (Log::new(membership.clone()), Store::new(bug));
+        if let Some((meta, data)) = &self.snapshot {
+            (_, store) = read_snapshot(&mut data.as_ref(), bug).expect("a snapshot of our own");
+            log = Log::after(meta);
+            let (index, term) = (meta.index, meta.term);
+            if self.base.0 < index {
+                self.rebase(index, term);
+            }
+        }
+        for entry in &self.entries {
+            log.push(entry.clone());
+        }
+        let snapshot = self.snapshot.as_ref().map(|(meta, _)| meta.clone());
+        (Restored { hard_state: self.hard_state, log, snapshot }, store)
+    }
+
     fn absorb(&mut self, write: Write) {
         if let Some(state) = write.hard_state {
             self.hard_state = state;
         }
+        if let Some((index, term)) = write.base {
+            self.rebase(index, term);
+        }
         for entry in write.entries {
-            self.entries.truncate(entry.index as usize - 1);
+            self.entries.truncate((entry.index - self.base.0 - 1) as usize);
             self.entries.push(entry);
         }
+    }
+
+    /// The log begins anew after (`index`, `term`); what agrees with it stays.
+    fn rebase(&mut self, index: Index, term: Term) {
+        let known = self.entries.iter().position(|e| (e.index, e.term) == (index, term));
+        self.entries.drain(..known.map_or(self.entries.len(), |at| at + 1));
+        self.base = (index, term);
     }
 }
 
@@ -49,6 +84,8 @@ pub struct SimNode {
     pub core: Option<Core>,
     pub store: Store,
     pub disk: Disk,
+    /// Pieces of a leader's snapshot so far.
+    incoming: Vec<u8>,
     lives: u64,
 }
 
@@ -57,7 +94,7 @@ pub struct SimNode {
 pub enum Happening {
     Role(RoleChange),
     Proposed(u64, Proposed),
-    Applied(Entry, Option<(Request, Answer)>),
+    Applied(Entry, Option<Box<(Request, Answer)>>),
     Read(u64, ReadOutcome),
 }
 
@@ -93,21 +130,34 @@ impl Cluster {
             bug,
         };
         for &id in ids {
-            let node = SimNode { core: None, store: Store::new(bug), disk: Disk::default(), lives: 0 };
+            let node = SimNode {
+                core: None,
+                store: Store::new(bug),
+                disk: Disk::default(),
+                incoming: Vec::new(),
+                lives: 0,
+            };
             cluster.nodes.insert(id, node);
             cluster.start(id);
         }
         cluster
     }
 
+    /// Starts a node that no membership mentions yet.
+    pub fn join(&mut self, id: NodeId) {
+        let store = Store::new(self.bug);
+        let node = SimNode { core: None, store, disk: Disk::default(), incoming: Vec::new(), lives: 0 };
+        self.nodes.insert(id, node);
+        let founders = std::mem::take(&mut self.membership);
+        self.start(id);
+        self.membership = founders;
+    }
+
     /// Starts a node from its disk. Nothing happens if it is up.
     pub fn start(&mut self, id: NodeId) {
         let Some(node) = self.nodes.get_mut(&id).filter(|n| n.core.is_none()) else { return };
         node.lives += 1;
-        let mut log = Log::new(self.membership.clone());
-        for entry in &node.disk.entries {
-            log.push(entry.clone());
-        }
+        let (restored, store) = node.disk.restore(&self.membership, self.bug);
         let name = id.as_str().bytes().fold(0u64, |h, b| h.wrapping_mul(31).wrapping_add(u64::from(b)));
         let seed = self.seed ^ name.rotate_left(20) ^ node.lives.rotate_left(40);
         let config = CoreConfig {
@@ -115,8 +165,9 @@ impl Cluster {
             max_append_bytes: self.max_append_bytes,
             ..CoreConfig::new(id, seed)
         };
-        node.core = Some(Core::new(config, Restored { hard_state: node.disk.hard_state, log }, self.now));
-        node.store = Store::new(self.bug);
+        node.core = Some(Core::new(config, restored, self.now));
+        node.store = store;
+        node.incoming.clear();
     }
 
     /// Stops a node at once. Of the writes that wait, the first `survive` happen to have reached the disk.
@@ -171,6 +222,41 @@ impl Cluster {
         self.nodes.get(&id)?.core.as_ref()
     }
 
+    /// Takes a snapshot of a node, and lets its log forget all but `keep` of what it covers.
+    pub fn snapshot(&mut self, id: NodeId, keep: Index) {
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        let Some(core) = &node.core else { return };
+        let index = node.store.applied();
+        let Some(term) = core.log().term_at(index).filter(|_| index > core.log().base_index()) else {
+            return;
+        };
+        let meta = SnapshotMeta { index, term, membership: core.log().membership_at(index).clone() };
+        let mut data = Vec::new();
+        write_snapshot(&mut data, &meta, &node.store).expect("memory takes everything");
+        node.disk.snapshot = Some((meta.clone(), data.into()));
+        let keep_after = index.saturating_sub(keep);
+        self.input(id, Input::Snapshotted { meta, keep_after });
+    }
+
+    fn keep_piece(&mut self, id: NodeId, piece: Piece) {
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        if piece.offset == 0 {
+            node.incoming.clear();
+        }
+        let index = piece.meta.index;
+        if piece.offset == node.incoming.len() as u64 {
+            node.incoming.extend_from_slice(&piece.data);
+            if piece.last
+                && read_snapshot(&mut node.incoming.as_slice(), self.bug).is_ok_and(|(m, _)| m == piece.meta)
+            {
+                node.disk.snapshot = Some((piece.meta.clone(), std::mem::take(&mut node.incoming).into()));
+                return self.input(id, Input::Install { meta: piece.meta });
+            }
+        }
+        let offset = node.incoming.len() as u64;
+        self.input(id, Input::PieceKept { from: piece.from, index, offset });
+    }
+
     fn carry_out(&mut self, id: NodeId, output: Output) {
         let Some(node) = self.nodes.get_mut(&id) else { return };
         let Some(core) = &node.core else { return };
@@ -181,6 +267,20 @@ impl Cluster {
             node.disk.waiting.push_back(write);
         }
         self.wires.extend(output.messages.into_iter().map(|(to, message)| Wire { from: id, to, message }));
+        for (to, index, offset) in output.pieces_wanted {
+            let term = core.term();
+            self.wires.extend(piece(&node.disk, index, offset).map(|(meta, data, last)| {
+                let message = Message::Snapshot { term, meta, offset, data, last };
+                Wire { from: id, to, message }
+            }));
+        }
+        if output.installed.is_some()
+            && let Some((_, data)) = &node.disk.snapshot
+        {
+            let (_, new) = read_snapshot(&mut data.as_ref(), self.bug).expect("a snapshot that was checked");
+            node.store = std::mem::take(&mut node.store).replaced_by(new);
+        }
+        let pieces = output.pieces;
         self.happenings.extend(output.proposals.into_iter().map(|(n, p)| (id, Happening::Proposed(n, p))));
         self.invariants.check_applied(id, node.store.applied(), &output.committed);
         for entry in output.committed {
@@ -188,15 +288,26 @@ impl Cluster {
             self.happenings.push((id, Happening::Applied(entry, done)));
         }
         self.happenings.extend(output.reads.into_iter().map(|(n, r)| (id, Happening::Read(n, r))));
+        for piece in pieces {
+            self.keep_piece(id, piece);
+        }
     }
 }
 
-fn apply(store: &mut Store, entry: &Entry) -> Option<(Request, Answer)> {
+/// What a leader sends next of the snapshot at `index`, if that is still its latest.
+fn piece(disk: &Disk, index: Index, offset: u64) -> Option<(SnapshotMeta, Bytes, bool)> {
+    let (meta, data) = disk.snapshot.as_ref().filter(|(meta, _)| meta.index == index)?;
+    let start = usize::try_from(offset).ok().filter(|&start| start <= data.len())?;
+    let end = data.len().min(start + PIECE_BYTES);
+    Some((meta.clone(), data.slice(start..end), end == data.len()))
+}
+
+fn apply(store: &mut Store, entry: &Entry) -> Option<Box<(Request, Answer)>> {
     let Payload::Command(data) = &entry.payload else {
         store.skip(entry.index);
         return None;
     };
     let request: Request = postcard::from_bytes(data).expect("only this simulator writes the log");
     let answer = store.apply_request(entry.index, &request);
-    Some((request, answer))
+    Some(Box::new((request, answer)))
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 
 use super::cluster::{Cluster, Happening, Wire};
 use crate::bugs::Bug;
-use crate::kv::{Answer, Command};
+use crate::kv::{Answer, Command, Request};
 use crate::raft::{Index, Input, Micros, NodeId, ReadOutcome, Role};
 
 /// What kind of storm.
@@ -220,7 +220,8 @@ impl Storm {
             Happening::Role(change) => self.report.elections += usize::from(change.role == Role::Leader),
             Happening::Proposed(n, Err(_)) => drop(self.writes.remove(&n)),
             Happening::Proposed(_, Ok(_)) => {}
-            Happening::Applied(entry, Some((request, Answer::Written { .. }))) if request.origin == node => {
+            Happening::Applied(entry, Some(done)) if written_by(&done, node) => {
+                let (request, _) = *done;
                 if let Some(key) = self.writes.remove(&request.id) {
                     self.visible[key] = self.visible[key].max(entry.index);
                     self.report.acknowledged += 1;
@@ -264,7 +265,12 @@ impl Storm {
     fn fault(&mut self) {
         let wait = 100_000 + self.below(1_500_000);
         self.at(wait, Event::Fault);
-        match self.below(8) {
+        match self.below(10) {
+            8 | 9 => {
+                let (id, keep) = (self.any_node(), self.below(10));
+                self.cluster.snapshot(id, keep);
+                self.settle(id);
+            }
             0 | 1 => {
                 let id = self.any_node();
                 self.crash(id);
@@ -351,6 +357,10 @@ impl Storm {
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (z ^ (z >> 31)) % bound.max(1)
     }
+}
+
+fn written_by(done: &(Request, Answer), node: NodeId) -> bool {
+    done.0.origin == node && matches!(done.1, Answer::Written { .. })
 }
 
 fn key_name(key: usize) -> String {

@@ -10,7 +10,7 @@
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use crate::raft::{Entry, HardState};
+use crate::raft::{Entry, HardState, Index, Term};
 
 pub const HEADER: usize = 32;
 const MAGIC: u32 = 0x5351_4c57;
@@ -23,6 +23,11 @@ const PAD: u8 = 0xa5;
 pub enum Record {
     HardState(HardState),
     Entry(Entry),
+    /// The log begins anew after this entry, which a snapshot covers.
+    Base {
+        index: Index,
+        term: Term,
+    },
 }
 
 /// What stands at some place of a segment.

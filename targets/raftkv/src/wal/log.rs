@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::frame::{self, Record};
 use super::segment::{self, Scan};
 use super::{DataDir, WalError};
-use crate::raft::{Entry, HardState, Write};
+use crate::raft::{Entry, HardState, Index, Term, Write};
 
 /// How to write.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +30,9 @@ impl Default for WalOptions {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recovered {
     pub hard_state: HardState,
+    /// Where the log last began anew.
+    pub base: Option<(Index, Term)>,
+    /// Contiguous; the first follows the base, or is the first that was not dropped.
     pub entries: Vec<Entry>,
     /// Bytes of a torn tail that were cut off.
     pub torn_bytes: u64,
@@ -42,6 +45,9 @@ pub struct Wal {
     options: WalOptions,
     file: File,
     number: u64,
+    /// Older segments with the largest index in each, and the same for the current one.
+    older: Vec<(u64, Index)>,
+    largest: Index,
     length: usize,
     next_sequence: u64,
     hard_state: HardState,
@@ -56,6 +62,7 @@ impl Wal {
         let mut recovered = Recovered::default();
         let mut expected = None;
         let mut tail = None;
+        let mut segments = Vec::new();
         for (i, &number) in numbers.iter().enumerate() {
             if number != numbers[0] + i as u64 {
                 let why = format!("{}: segment {} is missing", dir.display(), numbers[0] + i as u64);
@@ -68,7 +75,8 @@ impl Wal {
             };
             expected = Some(scan.next_sequence);
             tail = Some((number, scan.good, scan.torn));
-            replay(&path, scan, &mut recovered)?;
+            segments.push((number, largest_index(&scan.records)));
+            replay(&path, scan, numbers[0] == 1, &mut recovered)?;
         }
         let next_sequence = expected.unwrap_or(1);
         let hard_state = recovered.hard_state;
@@ -84,8 +92,11 @@ impl Wal {
                 (number, segment::HEADER, segment::create(&dir, number, next_sequence)?)
             }
         };
-        let buffer = Vec::new();
-        let mut wal = Wal { dir, options, file, number, length, next_sequence, hard_state, buffer };
+        segments.retain(|(scanned, _)| *scanned <= number);
+        let largest = segments.pop_if(|(scanned, _)| *scanned == number).map_or(0, |(_, largest)| largest);
+        let (older, buffer) = (segments, Vec::new());
+        let mut wal =
+            Wal { dir, options, file, number, older, largest, length, next_sequence, hard_state, buffer };
         if options.trust_tail && length % segment::HEADER != 0 {
             wal.rotate()?; // frames are aligned; a believed half frame is not
         }
@@ -104,12 +115,29 @@ impl Wal {
                 self.hard_state = state;
                 records.push(Record::HardState(state));
             }
+            records.extend(write.base.map(|(index, term)| Record::Base { index, term }));
             records.extend(write.entries.into_iter().map(Record::Entry));
         }
         self.write_frame(&records)
     }
 
+    /// Drops segments that hold nothing after `index`: a durable snapshot covers them.
+    pub fn drop_through(&mut self, index: Index) -> Result<(), WalError> {
+        if self.length > self.options.segment_bytes / 16 {
+            self.rotate()?;
+        }
+        while let Some(&(number, largest)) = self.older.first()
+            && largest <= index
+        {
+            let path = segment::path(&self.dir, number);
+            std::fs::remove_file(&path).map_err(WalError::io("cannot remove", &path))?;
+            self.older.remove(0);
+        }
+        Ok(())
+    }
+
     fn write_frame(&mut self, records: &[Record]) -> Result<(), WalError> {
+        self.largest = self.largest.max(largest_index(records));
         let path = segment::path(&self.dir, self.number);
         self.buffer.clear();
         frame::encode(&mut self.buffer, self.next_sequence, records.iter())
@@ -125,6 +153,8 @@ impl Wal {
 
     /// Begins a new segment. It repeats the hard state, so that older segments can be dropped one day.
     fn rotate(&mut self) -> Result<(), WalError> {
+        self.older.push((self.number, self.largest));
+        self.largest = 0;
         self.number += 1;
         self.file = segment::create(&self.dir, self.number, self.next_sequence)?;
         self.length = segment::HEADER;
@@ -144,12 +174,32 @@ fn open_tail(path: &Path, good: usize, torn: bool) -> Result<(File, u64), WalErr
     Ok((file, if torn { length - good as u64 } else { 0 }))
 }
 
-fn replay(path: &Path, scan: Scan, into: &mut Recovered) -> Result<(), WalError> {
+fn largest_index(records: &[Record]) -> Index {
+    let index = |record: &Record| match record {
+        Record::Entry(entry) => entry.index,
+        Record::Base { index, .. } => *index,
+        Record::HardState(_) => 0,
+    };
+    records.iter().map(index).max().unwrap_or(0)
+}
+
+/// Adds what a segment says. `whole`: no segment was ever dropped, so the first entry is the first of all.
+fn replay(path: &Path, scan: Scan, whole: bool, into: &mut Recovered) -> Result<(), WalError> {
     for record in scan.records {
         match record {
             Record::HardState(state) => into.hard_state = state,
+            Record::Base { index, term } => {
+                let known = into.entries.iter().position(|e| (e.index, e.term) == (index, term));
+                into.entries.drain(..known.map_or(into.entries.len(), |at| at + 1));
+                into.base = Some((index, term));
+            }
             Record::Entry(entry) => {
-                let first = into.entries.first().map_or(1, |e| e.index);
+                let first = match (into.entries.first(), into.base) {
+                    (Some(first), _) => first.index,
+                    (None, Some((index, _))) => index + 1,
+                    (None, None) if whole => 1,
+                    (None, None) => entry.index,
+                };
                 let Some(keep) = entry.index.checked_sub(first).filter(|&k| k <= into.entries.len() as u64)
                 else {
                     let why = format!("entry {} does not follow the entries before it", entry.index);

@@ -8,9 +8,11 @@ mod dir;
 mod frame;
 mod log;
 mod segment;
+mod snapshots;
 
 pub use dir::{DataDir, Identity};
 pub use log::{Recovered, Wal, WalOptions};
+pub use snapshots::{Incoming, Outgoing, load_latest as load_latest_snapshot, save as save_snapshot};
 
 /// Why a log cannot be opened or written.
 #[derive(Debug, thiserror::Error)]

@@ -7,6 +7,9 @@
 //! - `tick n1`: time passes until the node's deadline, and only this node notices; `wait 400ms`: nobody does;
 //! - `propose n1 k=v`, `read n1 k`, `lease-read n1 k`: a client of this node;
 //! - `persist n1`: its oldest write becomes durable; `crash n1`, `start n1`;
+//! - `snapshot n1`: its log forgets everything that is applied;
+//! - `transfer n1 n2`; `join n4`: a new node without members; `members n1 n2 n3 learners n4`: n1 is
+//!   asked for these voters and learners;
 //! - `batch 0`: nodes started from now on send at most so many bytes of entries, or one entry, at once;
 //! - `deliver n1 n2 [all]`, `drop n1 n2`: the oldest message (or all) on this wire;
 //! - `cut n1 n2`, `heal`: what `run` may deliver; `run`: everything moves until nothing is left to move;
@@ -18,7 +21,7 @@ use std::path::Path;
 
 use squall_raftkv::bugs::Bug;
 use squall_raftkv::kv::{Answer, Command};
-use squall_raftkv::raft::{Entry, Input, Message, NodeId, Payload, Proposed, ReadOutcome};
+use squall_raftkv::raft::{Entry, Input, Membership, Message, NodeId, Payload, Proposed, ReadOutcome};
 use squall_raftkv::sim::{Cluster, Happening, Wire};
 
 #[test]
@@ -107,6 +110,17 @@ impl Script {
             "persist" => assert!(cluster.persist(node(1)), "{line}: nothing waits"),
             "crash" => cluster.crash(node(1), 0),
             "start" => cluster.start(node(1)),
+            "transfer" => cluster.input(node(1), Input::Transfer { to: node(2) }),
+            "members" => {
+                let at = words.iter().position(|w| *w == "learners").unwrap_or(words.len());
+                let mut membership = Membership::of((2..at).map(node));
+                membership.learners.extend((at + 1..words.len()).map(node));
+                self.next += 1;
+                self.keys.push(String::new());
+                cluster.input(node(1), Input::ChangeMembership { id: self.next, membership });
+            }
+            "join" => cluster.join(node(1)),
+            "snapshot" => cluster.snapshot(node(1), 0),
             "batch" => cluster.max_append_bytes = words[1].parse().unwrap(),
             "deliver" | "drop" => {
                 let all = words.get(3) == Some(&"all");
@@ -175,7 +189,7 @@ fn describe_node(cluster: &Cluster, id: NodeId) -> String {
     };
     let vote = core.hard_state().vote.map_or("-".into(), |v| v.to_string());
     let leader = core.leader().map_or("-".into(), |v| v.to_string());
-    let log = core.log().slice(1, usize::MAX);
+    let log = core.log().slice(core.log().base_index() + 1, usize::MAX);
     format!(
         "{id} {} term={} vote={vote} leader={leader} commit={} log={}",
         core.role().as_str(),
@@ -196,7 +210,7 @@ fn describe_entries(entries: &[Entry]) -> String {
                     other => format!("{other:?}"),
                 }
             }
-            Payload::Membership(m) => format!("{m:?}"),
+            Payload::Membership(m) => format!("voters={:?},learners={:?}", m.voters, m.learners),
         };
         format!("{}.{}:{what}", e.index, e.term)
     };
@@ -210,6 +224,10 @@ fn describe_wire(wire: &Wire) -> String {
             let entries = describe_entries(entries);
             format!("Append term={term} prev={prev_index}.{prev_term} commit={commit} {entries}")
         }
+        Message::Snapshot { term, meta, offset, data, last } => {
+            let (at, bytes) = (format!("{}.{}", meta.index, meta.term), data.len());
+            format!("Snapshot term={term} of={at} offset={offset} bytes={bytes} last={last}")
+        }
         other => format!("{other:?}"),
     };
     format!("{from}->{to} {text}")
@@ -220,7 +238,7 @@ fn describe(cluster: &Cluster, id: NodeId, happening: &Happening, keys: &[String
         Happening::Role(change) => format!("is {} in term {}", change.role.as_str(), change.term),
         Happening::Proposed(_, Proposed::Ok(_)) => return None,
         Happening::Proposed(_, Proposed::Err(refusal)) => format!("refused the proposal: {refusal:?}"),
-        Happening::Applied(entry, Some((_, Answer::Written { .. }))) => {
+        Happening::Applied(entry, Some(done)) if matches!(done.1, Answer::Written { .. }) => {
             format!("applied {}", describe_entries(std::slice::from_ref(entry)))
         }
         Happening::Applied(..) => return None,

@@ -23,6 +23,7 @@ struct Cluster {
     peers: String,
     clients: Vec<String>,
     nodes: Vec<Option<Child>>,
+    options: Vec<String>,
 }
 
 /// A loopback address for each node, of this process and this call alone. Fixed ports below the ephemeral
@@ -48,6 +49,10 @@ fn spawn(args: &[String], log: &Path) -> Child {
 
 impl Cluster {
     fn start(count: usize) -> Cluster {
+        Cluster::start_with(count, &[])
+    }
+
+    fn start_with(count: usize, options: &[&str]) -> Cluster {
         let hosts = hosts(count);
         let peers: Vec<_> =
             hosts.iter().enumerate().map(|(i, host)| format!("n{}={host}:7001", i + 1)).collect();
@@ -56,6 +61,7 @@ impl Cluster {
             peers: peers.join(","),
             clients: hosts.iter().map(|host| format!("{host}:7000")).collect(),
             nodes: (0..count).map(|_| None).collect(),
+            options: options.iter().map(|o| o.to_string()).collect(),
         };
         for node in 0..count {
             cluster.start_node(node);
@@ -67,7 +73,8 @@ impl Cluster {
         let id = format!("n{}", node + 1);
         let data = self.dir.path().join(&id).display().to_string();
         let args = ["serve", "--id", &id, "--peers", &self.peers, "--client-addr", &self.clients[node]];
-        args.into_iter().chain(["--data-dir", &data]).map(Into::into).collect()
+        let options = self.options.iter().map(String::as_str);
+        args.into_iter().chain(["--data-dir", &data]).chain(options).map(Into::into).collect()
     }
 
     fn log(&self, node: usize) -> PathBuf {
@@ -76,6 +83,12 @@ impl Cluster {
 
     fn start_node(&mut self, node: usize) {
         self.nodes[node] = Some(spawn(&self.args(node), &self.log(node)));
+    }
+
+    fn kill(&mut self, node: usize) {
+        let child = self.nodes[node].as_mut().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     fn kill_all(&mut self) {
@@ -214,15 +227,10 @@ fn a_minority_refuses_and_a_majority_serves() {
     cluster.insist(0, "PUT", "/kv/k", Some(json!({"value": 1})));
     let leader = cluster.insist(0, "GET", "/status", None)["leader"].clone();
     let leader = (0..3).find(|i| leader == json!(format!("n{}", i + 1))).unwrap();
-    let kill = |cluster: &mut Cluster, node: usize| {
-        let child = cluster.nodes[node].as_mut().unwrap();
-        child.kill().unwrap();
-        child.wait().unwrap();
-    };
-    kill(&mut cluster, leader);
+    cluster.kill(leader);
     let (second, last) = ((leader + 1) % 3, (leader + 2) % 3);
     assert_eq!(cluster.insist(last, "GET", "/kv/k", None)["value"], json!(1));
-    kill(&mut cluster, second);
+    cluster.kill(second);
     // Whatever it says, it must not claim success; once it knows that it is alone it says so at once.
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
@@ -337,6 +345,91 @@ fn transactions_sessions_locks_and_watches() {
         }
         assert!(Instant::now() < deadline, "{hashes:?}");
     }
+}
+
+#[test]
+fn a_node_that_fell_behind_catches_up_by_snapshot() {
+    let mut cluster = Cluster::start_with(3, &["--snapshot-entries", "50"]);
+    cluster.insist(0, "PUT", "/kv/gone", Some(json!({"value": 0})));
+    cluster.kill(2);
+    cluster.insist(0, "DELETE", "/kv/gone", None);
+    for i in 0..300 {
+        cluster.insist(i % 2, "PUT", &format!("/kv/k{}", i % 90), Some(json!({"value": i})));
+    }
+    let log = std::fs::read_to_string(cluster.log(0)).unwrap();
+    assert!(log.contains("wrote a snapshot index="), "{log}");
+    cluster.start_node(2);
+    let same_hash = |cluster: &Cluster| {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let hashes = [0, 1, 2].map(|node| cluster.insist(node, "GET", "/hash", None));
+            if hashes.iter().all(|h| *h == hashes[0]) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{hashes:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    same_hash(&cluster);
+    let log = std::fs::read_to_string(cluster.log(2)).unwrap();
+    assert!(log.contains("installed a snapshot index="), "{log}");
+    assert_eq!(cluster.insist(2, "GET", "/kv/gone", None)["version"], json!(0));
+    // And all of them come back from snapshot and log.
+    cluster.kill_all();
+    for node in 0..3 {
+        cluster.start_node(node);
+    }
+    assert_eq!(cluster.insist(2, "GET", "/kv/k89", None)["value"], json!(269));
+    same_hash(&cluster);
+}
+
+#[test]
+fn a_node_joins_takes_over_and_replaces_another() {
+    let hosts_of_four = 4;
+    let mut cluster = Cluster::start_with(hosts_of_four, &[]);
+    cluster.insist(0, "GET", "/kv/k", None);
+    cluster.kill_all();
+    // The same addresses again: three that found a cluster, and one that will join.
+    let all = cluster.peers.clone();
+    let fourth = all.rsplit_once(",n4=").unwrap().1.to_owned();
+    cluster.peers = all.rsplit_once(",n4=").unwrap().0.to_owned();
+    for node in 0..4 {
+        std::fs::remove_dir_all(cluster.dir.path().join(format!("n{}", node + 1))).unwrap();
+    }
+    for node in 0..3 {
+        cluster.start_node(node);
+    }
+    cluster.insist(0, "PUT", "/kv/k", Some(json!({"value": 1})));
+    let founders = std::mem::replace(&mut cluster.peers, all);
+    cluster.options = vec!["--join".into()];
+    cluster.start_node(3);
+    (cluster.peers, cluster.options) = (founders, Vec::new());
+
+    // Changes go to the leader; asking again until it is done is harmless.
+    let change = |cluster: &Cluster, body: Value, done: &dyn Fn(&Value) -> bool| {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let status = cluster.insist(1, "GET", "/status", None);
+            if done(&status) {
+                return;
+            }
+            let leader = (0..4).find(|i| status["leader"] == json!(format!("n{}", i + 1)));
+            let path = if body.get("transfer_to").is_some() { "/leader" } else { "/members" };
+            let answer = leader.map(|leader| cluster.call(leader, "POST", path, Some(body.clone())));
+            assert!(Instant::now() < deadline, "{body}: {answer:?} {status}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    let learner = json!({"add_learner": {"id": "n4", "address": fourth}});
+    change(&cluster, learner, &|s| s["learners"] == json!(["n4"]));
+    change(&cluster, json!({"promote": {"id": "n4"}}), &|s| s["members"] == json!(["n1", "n2", "n3", "n4"]));
+    change(&cluster, json!({"transfer_to": "n4"}), &|s| s["leader"] == json!("n4"));
+    change(&cluster, json!({"remove": {"id": "n1"}}), &|s| s["members"] == json!(["n2", "n3", "n4"]));
+    cluster.kill(0);
+    cluster.kill(1);
+    assert_eq!(cluster.insist(3, "GET", "/kv/k", None)["value"], json!(1));
+    cluster.insist(2, "PUT", "/kv/k", Some(json!({"value": 2})));
+    assert_eq!(cluster.insist(3, "GET", "/kv/k", None)["value"], json!(2));
 }
 
 #[test]

@@ -22,8 +22,21 @@ fn entry(index: u64, term: u64, size: usize) -> Entry {
     Entry { term, index, payload: Payload::Command(data) }
 }
 
+/// Other tests start processes: for the moment between fork and exec those hold every lock of this one too.
+fn lock(dir: &Path) -> Result<DataDir, WalError> {
+    for _ in 0..1000 {
+        match DataDir::open(dir, &identity()) {
+            Err(WalError::Refused(why)) if why.contains("in use") => {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+            other => return other.map(|(data, _)| data),
+        }
+    }
+    panic!("the lock is never free");
+}
+
 fn open(dir: &Path) -> Result<(Wal, Recovered, DataDir), WalError> {
-    let (data, _) = DataDir::open(dir, &identity())?;
+    let data = lock(dir)?;
     let (wal, recovered) = Wal::open(&data, WalOptions { segment_bytes: 1 << 20, ..WalOptions::default() })?;
     Ok((wal, recovered, data))
 }
@@ -50,10 +63,10 @@ fn write(dir: &Path, writes: &[Write]) -> Vec<Recovered> {
 fn sample() -> Vec<Write> {
     let state = |term, vote: Option<&str>| Some(HardState { term, vote: vote.map(|v| v.parse().unwrap()) });
     vec![
-        Write { seq: 1, hard_state: state(1, Some("n1")), entries: vec![entry(1, 1, 3)] },
-        Write { seq: 2, hard_state: None, entries: vec![entry(2, 1, 700), entry(3, 1, 40)] },
-        Write { seq: 3, hard_state: state(2, None), entries: vec![] },
-        Write { seq: 4, hard_state: None, entries: vec![entry(3, 2, 5), entry(4, 2, 900)] },
+        Write { seq: 1, hard_state: state(1, Some("n1")), base: None, entries: vec![entry(1, 1, 3)] },
+        Write { seq: 2, hard_state: None, base: None, entries: vec![entry(2, 1, 700), entry(3, 1, 40)] },
+        Write { seq: 3, hard_state: state(2, None), base: None, entries: vec![] },
+        Write { seq: 4, hard_state: None, base: None, entries: vec![entry(3, 2, 5), entry(4, 2, 900)] },
     ]
 }
 
@@ -72,7 +85,7 @@ fn gives_back_what_was_written_and_goes_on() {
     let states = write(dir.path(), &sample());
     let (mut wal, recovered, data) = open(dir.path()).unwrap();
     assert_eq!(&recovered, states.last().unwrap());
-    wal.append(vec![Write { seq: 1, hard_state: None, entries: vec![entry(5, 2, 1)] }]).unwrap();
+    wal.append(vec![Write { seq: 1, hard_state: None, base: None, entries: vec![entry(5, 2, 1)] }]).unwrap();
     drop((wal, data));
     assert_eq!(open(dir.path()).unwrap().1.entries.len(), 5);
 }
@@ -82,12 +95,13 @@ fn spreads_over_segments() {
     let dir = scratch();
     let options = WalOptions { segment_bytes: 2_000, ..WalOptions::default() };
     {
-        let (data, _) = DataDir::open(dir.path(), &identity()).unwrap();
+        let data = lock(dir.path()).unwrap();
         let (mut wal, _) = Wal::open(&data, options).unwrap();
         let vote = HardState { term: 1, vote: Some("n1".parse().unwrap()) };
         for i in 1..=30 {
             let hard_state = (i == 1).then_some(vote);
-            wal.append(vec![Write { seq: i, hard_state, entries: vec![entry(i, 1, 400)] }]).unwrap();
+            wal.append(vec![Write { seq: i, hard_state, base: None, entries: vec![entry(i, 1, 400)] }])
+                .unwrap();
         }
     }
     let (_, recovered, _data) = open(dir.path()).unwrap();
@@ -177,16 +191,20 @@ fn a_sector_that_was_never_written_is_a_torn_tail_only_at_the_end() {
 fn refuses_a_directory_that_is_not_its_own() {
     let dir = scratch();
     write(dir.path(), &sample());
-    let refused = |identity: &Identity| match DataDir::open(dir.path(), identity) {
-        Err(WalError::Refused(why)) => why,
-        other => panic!("{other:?}"),
+    let refused = |identity: &Identity| {
+        drop(lock(dir.path()));
+        match DataDir::open(dir.path(), identity) {
+            Err(WalError::Refused(why)) => why,
+            other => panic!("{other:?}"),
+        }
     };
     let other = Identity { node: "n2".parse().unwrap(), ..identity() };
     assert!(refused(&other).contains("belongs to node n1"));
     let other = Identity { cluster: "other".into(), ..identity() };
     assert!(refused(&other).contains("cluster \"test\""));
-    let (_held, _) = DataDir::open(dir.path(), &identity()).unwrap();
-    assert!(refused(&identity()).contains("in use by another process"));
+    let _held = lock(dir.path()).unwrap();
+    let again = DataDir::open(dir.path(), &identity()).map(|_| ()).unwrap_err().to_string();
+    assert!(again.contains("in use by another process"), "{again}");
     drop(_held);
     std::fs::remove_file(segment(dir.path())).unwrap();
     assert!(refused(&identity()).contains("no log"));

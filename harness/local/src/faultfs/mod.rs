@@ -1,0 +1,35 @@
+//! A node's disk: a FUSE file system over a real directory that can lose, refuse, delay and spoil what
+//! programs entrust to it.
+//!
+//! Writes go through to the directory at once; what would undo them is remembered until they are made durable.
+//! So an idle disk is a plain directory that can be looked at, and a power loss is fast.
+//!
+//! Invariants:
+//! - What a program was told is durable survives every power loss, unless a fault says otherwise.
+//! - What a power loss leaves is a state that ext4 (`data=ordered`) or XFS may leave: changes of folders
+//!   survive in their order, up to some point; data of a file survives once the file was synced, and before that
+//!   may be lost even if the file's name survives.
+//! - No lock is held while a system call may wait for the disk or the kernel for us.
+//!
+//! Deliberately absent: extended attributes and device files; undoing changes of mode, owner and times;
+//! `sync(2)`, which the kernel does not tell FUSE file systems about.
+
+mod damage;
+mod files;
+mod folders;
+mod glob;
+mod journal;
+mod late;
+mod options;
+mod power;
+mod random;
+mod reads;
+mod rules;
+mod serve;
+mod server;
+mod state;
+mod tree;
+mod undo;
+
+pub use options::{Options, Owner, mount_options};
+pub use serve::FaultFs;

@@ -1,5 +1,7 @@
 //! The built binary from outside: exit codes, what goes to which stream, and what is refused.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::io::Write;
 use std::path::Path;

@@ -2,7 +2,9 @@
 //!
 //! A workload is one file and one line in [`workloads`].
 
+mod append;
 mod register;
 mod registry;
+mod set;
 
 pub use registry::workloads;

@@ -12,7 +12,9 @@ use serde_json::Value as Json;
 use squall_checkers::Check;
 use squall_checkers::linear::{Linearizable, Options as LinearOptions};
 use squall_checkers::models::ModelName;
-use squall_engine::generator::{Context, Generator, Key, KeyPool, Next};
+use squall_checkers::txn::models::model;
+use squall_checkers::txn::strongest::{Plain, Reading};
+use squall_engine::generator::{Context, FinalReads, Generator, Key, KeyPool, Next};
 use squall_engine::protocol::{Setting, Workload, options};
 use squall_engine::{Error, Operation, units};
 use squall_history::{Event, EventKind, Value};
@@ -77,6 +79,33 @@ impl Register {
     }
 }
 
+impl Register {
+    fn keys(&self, setting: &Setting) -> KeyPool {
+        let o = &self.options;
+        KeyPool::new(setting.seed, o.keys, o.hot, o.life_min, o.life_max)
+    }
+}
+
+impl Register {
+    /// Models that are not about real time, or about less of it. They know reads and writes only.
+    fn weaker(&self, consistency: &str) -> Result<Vec<Box<dyn Check>>, Error> {
+        if self.options.cas > 0.0 {
+            return Err(Error::Config(format!(
+                "`{consistency}` is a model of reads and writes: say `{{register: {{cas: 0}}}}` to be judged by it"
+            )));
+        }
+        match model(consistency) {
+            Some(model) => {
+                let reading = Reading { initial: Value::Nil, realtime: true };
+                Ok(vec![Box::new(Plain { model, reading })])
+            }
+            None => Err(Error::Config(format!(
+                "the workload `register` cannot be judged by `{consistency}`; see `squall list models`"
+            ))),
+        }
+    }
+}
+
 impl Workload for Register {
     fn name(&self) -> &str {
         "register"
@@ -91,15 +120,19 @@ impl Workload for Register {
     }
 
     fn generator(&self, setting: &Setting) -> Box<dyn Generator> {
-        let o = &self.options;
         Box::new(Traffic {
-            options: o.clone(),
-            keys: KeyPool::new(setting.seed, o.keys, o.hot, o.life_min, o.life_max),
+            options: self.options.clone(),
+            keys: self.keys(setting),
             seen: BTreeMap::new(),
             read: "read".into(),
             write: "write".into(),
             cas: "cas".into(),
         })
+    }
+
+    fn finish(&self, setting: &Setting) -> Option<Box<dyn Generator>> {
+        let read = |key: Key| Operation::read(&"read".into(), key.into(), Value::Nil);
+        Some(Box::new(FinalReads::new(self.keys(setting), read)))
     }
 
     fn consistency(&self, promised: &str) -> String {
@@ -111,9 +144,7 @@ impl Workload for Register {
             "linearizable" => {
                 Ok(vec![Box::new(Linearizable::new(LinearOptions::new(ModelName::CasRegister)))])
             }
-            other => Err(Error::Config(format!(
-                "the workload `register` cannot be judged by `{other}`; it knows: linearizable"
-            ))),
+            other => self.weaker(other),
         }
     }
 

@@ -8,6 +8,9 @@ use squall_history::{EventKind, Meta, Value};
 /// An operation before it is invoked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Operation {
+    /// The kind of object that it acts on, for the client alone: a `read` of a register and one of a set are
+    /// different requests.
+    pub on: &'static str,
     /// The function's name.
     pub f: Arc<str>,
     /// The independent object acted on, or nil.
@@ -21,12 +24,18 @@ pub struct Operation {
 impl Operation {
     /// An operation that may change something.
     pub fn new(f: &Arc<str>, key: Value, value: Value) -> Self {
-        Operation { f: f.clone(), key, value, read_only: false }
+        Operation { on: "register", f: f.clone(), key, value, read_only: false }
     }
 
     /// An operation that only reads.
     pub fn read(f: &Arc<str>, key: Value, value: Value) -> Self {
         Operation { read_only: true, ..Operation::new(f, key, value) }
+    }
+
+    /// The same on another kind of object than a register.
+    #[must_use]
+    pub fn on(self, on: &'static str) -> Self {
+        Operation { on, ..self }
     }
 }
 

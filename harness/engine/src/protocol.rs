@@ -78,7 +78,8 @@ pub trait Target: Send + Sync + Debug {
     /// Opens a client that talks to this node only.
     async fn connect(&self, node: usize, via: Via<'_>) -> Result<Box<dyn Client>, Error>;
 
-    /// Whether its clients can do this function.
+    /// Whether its clients can do this function: `read`, `write`, `cas` of registers, else with the kind of
+    /// object before it, `set.add`.
     fn supports(&self, f: &str) -> bool;
 
     /// The consistency that its documentation claims, as configured: the name of a model.

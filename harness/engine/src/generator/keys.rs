@@ -4,8 +4,11 @@
 //! without asking. Keys are never used again after their time: a register's history ends, and its check
 //! stays small.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::{Context, Generator, Next};
+use crate::operation::Operation;
 use crate::seed::Seed;
 
 /// A key's number, unique over the run.
@@ -50,6 +53,16 @@ impl KeyPool {
         (0..self.live).map(|slot| self.at(slot, due)).collect()
     }
 
+    /// All keys that lived at any time up to `due`.
+    pub fn lived(&mut self, due: u64) -> Vec<Key> {
+        let live = self.live as Key;
+        let mut keys: Vec<Key> = (0..self.live)
+            .flat_map(|slot| (slot as Key..=self.at(slot, due)).step_by(live as usize))
+            .collect();
+        keys.sort_unstable();
+        keys
+    }
+
     fn at(&mut self, slot: usize, due: u64) -> Key {
         while self.ends[slot].last().is_none_or(|end| *end <= due) {
             let generation = self.ends[slot].len();
@@ -64,6 +77,28 @@ impl KeyPool {
         }
         let generation = self.ends[slot].partition_point(|end| *end <= due);
         (generation * self.live + slot) as Key
+    }
+}
+
+/// Final reads: each key that has lived, once, by whichever worker is free.
+#[derive(Debug)]
+pub struct FinalReads {
+    pool: KeyPool,
+    read: fn(Key) -> Operation,
+    left: Option<VecDeque<Key>>,
+}
+
+impl FinalReads {
+    /// Reads as `read` makes them.
+    pub fn new(pool: KeyPool, read: fn(Key) -> Operation) -> Self {
+        FinalReads { pool, read, left: None }
+    }
+}
+
+impl Generator for FinalReads {
+    fn next(&mut self, ctx: &mut Context) -> Next {
+        let left = self.left.get_or_insert_with(|| self.pool.lived(ctx.time).into());
+        left.pop_front().map_or(Next::Done, |key| Next::Op((self.read)(key), ctx.due))
     }
 }
 
@@ -95,6 +130,16 @@ mod tests {
             spans.values().filter(|s| s.0 > 0 && s.1 < 299 * SECOND).map(|s| s.1 - s.0).collect();
         assert!(whole.len() > 100);
         assert!(whole.iter().all(|life| (98 * SECOND / 10..=20 * SECOND).contains(life)), "{whole:?}");
+    }
+
+    #[test]
+    fn every_key_that_ever_lived_is_known() {
+        let mut pool = pool();
+        let mut seen: std::collections::BTreeSet<Key> = Default::default();
+        for tick in 0..600 {
+            seen.extend(pool.living(tick * SECOND / 10));
+        }
+        assert_eq!(pool.lived(599 * SECOND / 10), seen.into_iter().collect::<Vec<_>>());
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod phases;
 mod source;
 
 pub use combine::{Limit, Mix, Rate, Reserve, Stagger, TimeLimit};
-pub use keys::{Key, KeyPool};
+pub use keys::{FinalReads, Key, KeyPool};
 pub use phases::{EachProcess, Phases};
 pub use source::{Draw, Nothing, Sequence, draw};
 

@@ -1,0 +1,182 @@
+//! etcd as squall starts and watches it.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
+use hyper::Method;
+use serde::Deserialize;
+use serde_json::Value as Json;
+use squall_cluster::Program;
+use squall_engine::Error;
+use squall_engine::protocol::{Client, Layout, LogPattern, NodeStatus, Status, Target, Via, options};
+
+use super::client::EtcdClient;
+use super::wire::{StatusReply, answer_text, range};
+use crate::http::{Answer, Http};
+
+const CLIENT_PORT: u16 = 2379;
+const PEER_PORT: u16 = 2380;
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Options {
+    /// `system` for the one on the PATH, or the path of an executable.
+    version: Option<String>,
+    /// Reads from the node's own state: fast, and stale by design.
+    serializable_reads: bool,
+    /// Entries between snapshots.
+    snapshot_count: Option<u64>,
+    /// Do not flush the log: a mistake on purpose.
+    unsafe_no_fsync: bool,
+    /// More flags, as they stand.
+    flags: Vec<String>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Etcd {
+    options: Options,
+    binary: OnceLock<PathBuf>,
+}
+
+impl Etcd {
+    pub(crate) fn build(given: &Json) -> Result<Arc<dyn Target>, Error> {
+        Ok(Arc::new(Etcd { options: options("etcd", given)?, binary: OnceLock::new() }))
+    }
+
+    fn find(&self) -> Result<PathBuf, Error> {
+        match self.options.version.as_deref() {
+            None | Some("system") => find_on_path("etcd").ok_or_else(|| {
+                Error::Missing(
+                    "etcd is not on the PATH; on Debian and Ubuntu: apt-get install etcd-server \
+                     (or name an executable: targets: [{etcd: {version: /path/to/etcd}}])"
+                        .into(),
+                )
+            }),
+            Some(path) if path.contains('/') => {
+                std::path::absolute(path).map_err(|e| Error::io(format!("the path of etcd, {path}"), e))
+            }
+            Some(other) => Err(Error::Config(format!(
+                "etcd's `version` is `system` or the path of an executable, not `{other}`"
+            ))),
+        }
+    }
+}
+
+fn find_on_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file())
+}
+
+#[async_trait]
+impl Target for Etcd {
+    fn name(&self) -> &str {
+        "etcd"
+    }
+
+    async fn prepare(&self) -> Result<String, Error> {
+        let binary = self.find()?;
+        let output = tokio::process::Command::new(&binary)
+            .arg("--version")
+            .output()
+            .await
+            .map_err(|e| Error::Missing(format!("{} cannot be run: {e}", binary.display())))?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let version = text.lines().find_map(|l| l.strip_prefix("etcd Version: ")).ok_or_else(|| {
+            Error::Missing(format!("{} --version does not say that it is etcd", binary.display()))
+        })?;
+        let version = version.trim().to_owned();
+        self.binary.get_or_init(|| binary);
+        Ok(version)
+    }
+
+    fn uses(&self) -> Vec<PathBuf> {
+        self.binary.get().cloned().into_iter().collect()
+    }
+
+    fn programs(&self, node: usize, layout: &Layout) -> Vec<Program> {
+        let me = &layout.nodes[node];
+        let url = |n: usize, port: u16| format!("http://{}", layout.socket(n, port));
+        let members: Vec<_> = (0..layout.nodes.len())
+            .map(|n| format!("{}={}", layout.nodes[n].name, url(n, PEER_PORT)))
+            .collect();
+        let data = me.data_dir.join("etcd").to_string_lossy().into_owned();
+        let (client, peer) = (url(node, CLIENT_PORT), url(node, PEER_PORT));
+        let binary = self.binary.get().map_or_else(|| OsString::from("etcd"), |b| b.clone().into());
+        let mut argv = vec![binary];
+        let flags: [(&str, &str); 9] = [
+            ("--name", &me.name),
+            ("--data-dir", &data),
+            ("--listen-client-urls", &client),
+            ("--advertise-client-urls", &client),
+            ("--listen-peer-urls", &peer),
+            ("--initial-advertise-peer-urls", &peer),
+            ("--initial-cluster", &members.join(",")),
+            ("--initial-cluster-state", "new"),
+            ("--logger", "zap"),
+        ];
+        for (flag, value) in flags {
+            argv.push(flag.into());
+            argv.push(value.into());
+        }
+        if let Some(count) = self.options.snapshot_count {
+            argv.push("--snapshot-count".into());
+            argv.push(count.to_string().into());
+        }
+        if self.options.unsafe_no_fsync {
+            argv.push("--unsafe-no-fsync".into());
+        }
+        argv.extend(self.options.flags.iter().map(OsString::from));
+        vec![Program::new("etcd", argv)]
+    }
+
+    async fn ready(&self, node: usize, via: Via<'_>) -> Result<(), Error> {
+        let mut http = Http::connect(node, CLIENT_PORT, via).await?;
+        let answer = http.request(Method::POST, "/v3/kv/range", range("ready", false)).await;
+        match answer.map_err(Error::Target)? {
+            Answer { status: 200, .. } => Ok(()),
+            answer => Err(Error::Target(answer_text(&answer))),
+        }
+    }
+
+    async fn connect(&self, node: usize, via: Via<'_>) -> Result<Box<dyn Client>, Error> {
+        let http = Http::connect(node, CLIENT_PORT, via).await?;
+        Ok(Box::new(EtcdClient::new(http, self.options.serializable_reads)))
+    }
+
+    fn supports(&self, f: &str) -> bool {
+        matches!(f, "read" | "write" | "cas" | "set.add" | "set.read" | "append.txn" | "wr.txn")
+    }
+
+    /// "etcd ensures linearizability for all other operations by default" (API guarantees); serializable
+    /// reads may be stale, and each node serves what it has applied, in order.
+    fn promises(&self) -> &str {
+        if self.options.serializable_reads { "sequential" } else { "linearizable" }
+    }
+
+    fn status(&self) -> Option<&dyn Status> {
+        Some(self)
+    }
+
+    fn log_patterns(&self) -> Vec<LogPattern> {
+        ["panic: ", "fatal error: ", "\"level\":\"panic\"", "\"level\":\"fatal\""].map(LogPattern::new).into()
+    }
+}
+
+#[async_trait]
+impl Status for Etcd {
+    async fn status(&self, node: usize, via: Via<'_>) -> Result<NodeStatus, Error> {
+        let mut http = Http::connect(node, CLIENT_PORT, via).await?;
+        let answer = http.request(Method::POST, "/v3/maintenance/status", "{}").await;
+        let answer = answer.map_err(Error::Target)?;
+        let reply: StatusReply = serde_json::from_slice(&answer.body)
+            .map_err(|e| Error::Target(format!("the status is not what it should be: {e}")))?;
+        Ok(NodeStatus {
+            leads: !reply.leader.is_empty() && reply.leader == reply.header.member_id,
+            term: reply.raft_term.parse().unwrap_or(0),
+            wall_clock_unix_nanos: None,
+        })
+    }
+}

@@ -1,0 +1,219 @@
+//! A client of Raft KV: one request an operation.
+
+use async_trait::async_trait;
+use hyper::Method;
+use serde::Deserialize;
+use serde_json::json;
+use squall_engine::protocol::Client;
+use squall_engine::{Completion, Operation};
+use squall_history::Value;
+
+use crate::http::{Answer, Http};
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct KvClient {
+    http: Http,
+    consistency: &'static str,
+}
+
+impl KvClient {
+    pub(super) fn new(http: Http, consistency: &'static str) -> Self {
+        KvClient { http, consistency }
+    }
+}
+
+#[derive(Deserialize)]
+struct ReadReply {
+    value: Value,
+    version: i64,
+}
+
+#[derive(Deserialize)]
+struct WriteReply {
+    version: i64,
+}
+
+#[derive(Deserialize)]
+struct CasReply {
+    ok: bool,
+    version: i64,
+}
+
+#[derive(Deserialize)]
+struct ErrorReply {
+    error: String,
+    definite: bool,
+    message: String,
+}
+
+#[async_trait]
+impl Client for KvClient {
+    async fn invoke(&mut self, op: &Operation) -> Completion {
+        let (method, path, body) = match self.request_for(op) {
+            Ok(request) => request,
+            Err(why) => return Completion::fail("not-asked", why),
+        };
+        match self.http.request(method, &path, body).await {
+            Ok(answer) => complete(op, &answer),
+            Err(e) => Completion::unclear(op, "connection-broke", e),
+        }
+    }
+
+    fn is_usable(&self) -> bool {
+        self.http.is_usable()
+    }
+}
+
+impl KvClient {
+    fn request_for(&self, op: &Operation) -> Result<(Method, String, String), String> {
+        let path = format!("/kv/{}{}", &op.on[..1], op.key);
+        match (op.on, &*op.f) {
+            ("set", "add") => {
+                Ok((Method::POST, format!("{path}/append"), json!({ "item": op.value }).to_string()))
+            }
+            (_, "txn") => {
+                let steps = steps(op).ok_or("a transaction is a list of [f, key, value]")?;
+                let query =
+                    if op.read_only { format!("?consistency={}", self.consistency) } else { String::new() };
+                Ok((Method::POST, format!("/txn{query}"), json!({ "then": steps }).to_string()))
+            }
+            (_, "read") => {
+                Ok((Method::GET, format!("{path}?consistency={}", self.consistency), String::new()))
+            }
+            ("register", "write") => Ok((Method::PUT, path, json!({ "value": op.value }).to_string())),
+            ("register", "cas") => {
+                let (old, new) = op.value.as_pair().ok_or("a cas takes [old, new]")?;
+                Ok((
+                    Method::POST,
+                    format!("{path}/cas"),
+                    json!({ "expected": old, "value": new }).to_string(),
+                ))
+            }
+            (on, f) => Err(format!("raftkv's client does not know `{f}` of a {on}")),
+        }
+    }
+}
+
+fn complete(op: &Operation, answer: &Answer) -> Completion {
+    if answer.status != 200 {
+        return match serde_json::from_slice::<ErrorReply>(&answer.body) {
+            Ok(e) if e.definite => Completion::fail(e.error, e.message),
+            Ok(e) => Completion::unclear(op, e.error, e.message),
+            Err(_) => Completion::unclear(op, "not-understood", answer_text(answer)),
+        };
+    }
+    let parsed = match (op.on, &*op.f) {
+        // A set that nobody added to is empty.
+        ("set", "read") => serde_json::from_slice(&answer.body).map(|r: ReadReply| {
+            let elements = if r.value.is_nil() { Value::list([]) } else { r.value };
+            Completion::ok_at(elements, r.version)
+        }),
+        (_, "txn") => match transaction(op, &answer.body) {
+            Some(done) => Ok(done),
+            None => return Completion::unclear(op, "not-understood", answer_text(answer)),
+        },
+        (_, "read") => {
+            serde_json::from_slice(&answer.body).map(|r: ReadReply| Completion::ok_at(r.value, r.version))
+        }
+        (_, "write" | "add") => serde_json::from_slice(&answer.body)
+            .map(|r: WriteReply| Completion::ok_at(op.value.clone(), r.version)),
+        _ => serde_json::from_slice(&answer.body).map(|r: CasReply| {
+            let reply = if r.ok { op.value.clone() } else { Value::str("mismatch") };
+            Completion::ok_at(reply, r.version)
+        }),
+    };
+    parsed.unwrap_or_else(|_| Completion::unclear(op, "not-understood", answer_text(answer)))
+}
+
+/// The steps of a transaction as the server takes them.
+fn steps(op: &Operation) -> Option<Vec<serde_json::Value>> {
+    let step = |micro: &Value| {
+        let [f, key, value] = micro.as_list()? else { return None };
+        let key = format!("{}{key}", &op.on[..1]);
+        Some(match f.as_str()? {
+            "r" => json!({ "op": "read", "key": key }),
+            "w" => json!({ "op": "write", "key": key, "value": value }),
+            "append" => json!({ "op": "append", "key": key, "item": value }),
+            _ => return None,
+        })
+    };
+    op.value.as_list()?.iter().map(step).collect()
+}
+
+#[derive(Deserialize)]
+struct TxnReply {
+    results: Vec<StepReply>,
+    version: i64,
+}
+
+#[derive(Deserialize)]
+struct StepReply {
+    #[serde(default)]
+    value: Value,
+}
+
+/// The transaction with what its reads saw.
+fn transaction(op: &Operation, body: &[u8]) -> Option<Completion> {
+    let reply: TxnReply = serde_json::from_slice(body).ok()?;
+    let micros = op.value.as_list()?;
+    if reply.results.len() != micros.len() {
+        return None;
+    }
+    let filled = micros.iter().zip(reply.results).map(|(micro, result)| {
+        let step = micro.as_list()?;
+        let read = step[0].as_str() == Some("r");
+        Some(if read { Value::list([step[0].clone(), step[1].clone(), result.value]) } else { micro.clone() })
+    });
+    Some(Completion::ok_at(filled.collect::<Option<Vec<_>>>()?, reply.version))
+}
+
+fn answer_text(answer: &Answer) -> String {
+    format!("HTTP {}: {}", answer.status, String::from_utf8_lossy(&answer.body))
+}
+
+#[cfg(test)]
+mod tests {
+    use squall_engine::Outcome;
+
+    use super::*;
+
+    fn answer(status: u16, body: &str) -> Answer {
+        Answer { status, body: body.to_owned().into() }
+    }
+
+    fn op(f: &str, value: Value) -> Operation {
+        Operation { read_only: f == "read", ..Operation::new(&f.into(), 1.into(), value) }
+    }
+
+    #[test]
+    fn errors_become_fail_only_where_they_are_definite() {
+        let unsure = answer(504, r#"{"error":"timeout","definite":false,"message":"m"}"#);
+        let certain = answer(503, r#"{"error":"busy","definite":true,"message":"m"}"#);
+        let garbage = answer(502, "<html>");
+        let write = op("write", 3.into());
+        assert_eq!(complete(&write, &unsure).outcome, Outcome::Info);
+        assert_eq!(complete(&write, &certain).outcome, Outcome::Fail);
+        assert_eq!(complete(&write, &garbage).outcome, Outcome::Info);
+        assert_eq!(complete(&op("read", Value::Nil), &unsure).outcome, Outcome::Fail);
+        let meta = complete(&write, &unsure).meta.unwrap();
+        assert_eq!((meta.row.as_deref(), meta.error.as_deref()), (Some("timeout"), Some("m")));
+    }
+
+    #[test]
+    fn a_mismatch_is_an_observation() {
+        let cas = op("cas", Value::list([1.into(), 2.into()]));
+        let mismatch = complete(&cas, &answer(200, r#"{"ok":false,"actual":9,"version":4}"#));
+        assert_eq!(mismatch.outcome, Outcome::Ok(Value::str("mismatch")));
+        let matched = complete(&cas, &answer(200, r#"{"ok":true,"version":5}"#));
+        assert_eq!(matched.outcome, Outcome::Ok(cas.value.clone()));
+        assert_eq!(matched.meta.unwrap().revision, Some(5));
+    }
+
+    #[test]
+    fn absence_is_a_state() {
+        let read =
+            complete(&op("read", Value::Nil), &answer(200, r#"{"value":null,"version":0,"applied":3}"#));
+        assert_eq!(read.outcome, Outcome::Ok(Value::Nil));
+    }
+}

@@ -1,0 +1,8 @@
+//! squall's own Raft KV: the program is part of this very binary.
+//!
+//! Errors come with `definite` (its documentation, "Errors"): certain failures are `fail`, the rest `info`.
+
+mod client;
+mod target;
+
+pub(crate) use target::RaftKv;

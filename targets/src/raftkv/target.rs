@@ -1,0 +1,156 @@
+//! Raft KV as squall starts and watches it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hyper::Method;
+use serde::Deserialize;
+use serde_json::Value as Json;
+use squall_cluster::Program;
+use squall_engine::protocol::{Client, Layout, NodeStatus, Status, Target, Via, options};
+use squall_engine::{Error, units};
+
+use super::client::KvClient;
+use crate::http::{Answer, Http};
+
+const CLIENT_PORT: u16 = 7000;
+const PEER_PORT: u16 = 7001;
+
+/// How reads are done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Read {
+    /// The leader confirms that it still leads.
+    #[default]
+    Linearizable,
+    /// Whatever the node has applied.
+    Local,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Options {
+    read: Read,
+    /// Serve linearizable reads without confirming leadership: a mistake on purpose.
+    unsafe_reads: bool,
+    /// Do not flush the log: a mistake on purpose.
+    no_fsync: bool,
+    /// A classic mistake by its name (`squall raftkv bugs`).
+    bug: Option<String>,
+    #[serde(with = "units::duration::option")]
+    election_timeout: Option<Duration>,
+    #[serde(with = "units::duration::option")]
+    heartbeat: Option<Duration>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct RaftKv {
+    options: Options,
+}
+
+impl RaftKv {
+    pub(crate) fn build(given: &Json) -> Result<Arc<dyn Target>, Error> {
+        Ok(Arc::new(RaftKv { options: options("raftkv", given)? }))
+    }
+}
+
+#[async_trait]
+impl Target for RaftKv {
+    fn name(&self) -> &str {
+        "raftkv"
+    }
+
+    async fn prepare(&self) -> Result<String, Error> {
+        Ok(env!("CARGO_PKG_VERSION").to_owned())
+    }
+
+    fn programs(&self, node: usize, layout: &Layout) -> Vec<Program> {
+        let me = &layout.nodes[node];
+        let peers: Vec<_> = (0..layout.nodes.len())
+            .map(|n| format!("{}={}", layout.nodes[n].name, layout.socket(n, PEER_PORT)))
+            .collect();
+        // The same executable: its path may not exist inside the node, but this always does.
+        let mut argv = ["/proc/self/exe", "raftkv", "serve", "--id", &me.name, "--peers", &peers.join(",")]
+            .map(str::to_owned)
+            .to_vec();
+        let client = layout.socket(node, CLIENT_PORT).to_string();
+        argv.extend(["--client-addr".to_owned(), client, "--data-dir".to_owned()]);
+        argv.push(me.data_dir.join("raftkv").to_string_lossy().into_owned());
+        let o = &self.options;
+        if o.unsafe_reads {
+            argv.push("--unsafe-reads".into());
+        }
+        if o.no_fsync {
+            argv.push("--no-fsync".into());
+        }
+        if let Some(bug) = &o.bug {
+            argv.extend(["--bug".to_owned(), bug.clone()]);
+        }
+        for (flag, value) in [("--election-timeout", o.election_timeout), ("--heartbeat", o.heartbeat)] {
+            if let Some(value) = value {
+                argv.extend([flag.to_owned(), units::format_duration(value)]);
+            }
+        }
+        vec![Program::new("raftkv", argv)]
+    }
+
+    async fn ready(&self, node: usize, via: Via<'_>) -> Result<(), Error> {
+        let mut http = Http::connect(node, CLIENT_PORT, via).await?;
+        let answer = http.request(Method::GET, "/kv/ready?consistency=linearizable", "").await;
+        match answer.map_err(Error::Target)? {
+            Answer { status: 200, .. } => Ok(()),
+            Answer { status, body } => {
+                Err(Error::Target(format!("HTTP {status}: {}", String::from_utf8_lossy(&body))))
+            }
+        }
+    }
+
+    async fn connect(&self, node: usize, via: Via<'_>) -> Result<Box<dyn Client>, Error> {
+        let http = Http::connect(node, CLIENT_PORT, via).await?;
+        let consistency = match self.options.read {
+            Read::Linearizable => "linearizable",
+            Read::Local => "local",
+        };
+        Ok(Box::new(KvClient::new(http, consistency)))
+    }
+
+    fn supports(&self, f: &str) -> bool {
+        matches!(f, "read" | "write" | "cas" | "set.add" | "set.read" | "append.txn" | "wr.txn")
+    }
+
+    fn promises(&self) -> &str {
+        match self.options.read {
+            Read::Linearizable => "linearizable",
+            Read::Local => "sequential",
+        }
+    }
+
+    fn status(&self) -> Option<&dyn Status> {
+        Some(self)
+    }
+}
+
+#[derive(Deserialize)]
+struct StatusReply {
+    role: String,
+    term: u64,
+    #[serde(default)]
+    wall_clock_unix_nanos: Option<i128>,
+}
+
+#[async_trait]
+impl Status for RaftKv {
+    async fn status(&self, node: usize, via: Via<'_>) -> Result<NodeStatus, Error> {
+        let mut http = Http::connect(node, CLIENT_PORT, via).await?;
+        let answer = http.request(Method::GET, "/status", "").await.map_err(Error::Target)?;
+        let reply: StatusReply = serde_json::from_slice(&answer.body)
+            .map_err(|e| Error::Target(format!("the status is not what it should be: {e}")))?;
+        Ok(NodeStatus {
+            leads: reply.role == "leader",
+            term: reply.term,
+            wall_clock_unix_nanos: reply.wall_clock_unix_nanos,
+        })
+    }
+}

@@ -1,0 +1,121 @@
+//! Sets: unique elements are added, whole sets are read all the time and once more at the end.
+//!
+//! A set lives for a while and is then left alone, so that reads stay small.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value as Json;
+use squall_checkers::Check;
+use squall_checkers::workload::set_full::SetFull;
+use squall_engine::generator::{Context, FinalReads, Generator, Key, KeyPool, Next};
+use squall_engine::protocol::{Setting, Workload, options};
+use squall_engine::{Error, Operation, units};
+use squall_history::Value;
+
+/// Options of the workload.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Options {
+    /// Sets that live at a time.
+    keys: usize,
+    /// How long a set lives.
+    #[serde(with = "units::duration")]
+    life_min: Duration,
+    #[serde(with = "units::duration")]
+    life_max: Duration,
+    /// Share of operations that read.
+    reads: f64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { keys: 4, life_min: Duration::from_secs(5), life_max: Duration::from_secs(10), reads: 0.2 }
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Set {
+    options: Options,
+}
+
+const ON: &str = "set";
+
+impl Set {
+    pub(crate) fn build(given: &Json) -> Result<Arc<dyn Workload>, Error> {
+        let options: Options = options("set", given)?;
+        if options.keys == 0 || !(0.0..1.0).contains(&options.reads) || options.life_max < options.life_min {
+            return Err(Error::Config(
+                "`set` needs keys >= 1, reads between 0 and 1 (1 excluded), and life_min <= life_max".into(),
+            ));
+        }
+        Ok(Arc::new(Set { options }))
+    }
+
+    fn keys(&self, setting: &Setting) -> KeyPool {
+        let o = &self.options;
+        KeyPool::new(setting.seed, o.keys, 0.0, o.life_min, o.life_max)
+    }
+}
+
+impl Workload for Set {
+    fn name(&self) -> &str {
+        "set"
+    }
+
+    fn functions(&self) -> Vec<&'static str> {
+        vec!["set.add", "set.read"]
+    }
+
+    fn generator(&self, setting: &Setting) -> Box<dyn Generator> {
+        Box::new(Traffic {
+            reads: self.options.reads,
+            keys: self.keys(setting),
+            add: "add".into(),
+            read: "read".into(),
+        })
+    }
+
+    fn finish(&self, setting: &Setting) -> Option<Box<dyn Generator>> {
+        let read = |key: Key| Operation::read(&"read".into(), key.into(), Value::Nil).on(ON);
+        Some(Box::new(FinalReads::new(self.keys(setting), read)))
+    }
+
+    fn checks(&self, consistency: &str) -> Result<Vec<Box<dyn Check>>, Error> {
+        match consistency {
+            "linearizable" => Ok(vec![Box::new(SetFull { linearizable: true })]),
+            // Weaker promises still forbid losing what was acknowledged.
+            "sequential" => Ok(vec![Box::new(SetFull { linearizable: false })]),
+            other => Err(Error::Config(format!(
+                "the workload `set` cannot be judged by `{other}`; it knows: linearizable, sequential"
+            ))),
+        }
+    }
+
+    fn floors(&self) -> Vec<(&'static str, u64)> {
+        vec![("add", 10), ("read", 10)]
+    }
+}
+
+#[derive(Debug)]
+struct Traffic {
+    reads: f64,
+    keys: KeyPool,
+    add: Arc<str>,
+    read: Arc<str>,
+}
+
+impl Generator for Traffic {
+    fn next(&mut self, ctx: &mut Context) -> Next {
+        let key = self.keys.pick(&mut ctx.rng, ctx.due).into();
+        let op = if ctx.rng.chance(self.reads) {
+            Operation::read(&self.read, key, Value::Nil)
+        } else {
+            let element = ctx.index * ctx.workers as u64 + ctx.worker as u64;
+            Operation::new(&self.add, key, Value::Int(element as i64))
+        };
+        Next::Op(op.on(ON), ctx.due)
+    }
+}

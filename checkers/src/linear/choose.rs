@@ -60,14 +60,18 @@ pub(crate) fn queue<M>(history: &History, object: &Object, ordered: bool) -> Fas
         "reordered-dequeue" => "Elements did not come out in the order in which they went in.",
         _ => "The queue was seen to be empty when it was not.",
     };
-    // What was taken unseen may be any of these elements.
-    let unseen = |&i: &u32| {
+    // All that is about these elements, and what was taken unseen, which may be any of them.
+    let of = |i: u32| {
         let op = history.op(i as usize);
-        op.f == "dequeue" && op.outcome == squall_history::Outcome::Info
+        if op.f == "enqueue" { op.input } else { op.output }
     };
-    let mut operations = found.operations;
-    operations.extend(object.indexes(history).filter(unseen));
-    operations.sort_unstable();
+    let elements: Vec<&Value> = found.operations.iter().map(|&i| of(i)).collect();
+    let counts = |&i: &u32| {
+        let op = history.op(i as usize);
+        let unseen = op.f == "dequeue" && op.outcome == squall_history::Outcome::Info;
+        op.outcome != squall_history::Outcome::Fail && (unseen || elements.contains(&of(i)))
+    };
+    let operations: Vec<u32> = object.indexes(history).filter(counts).collect();
     Fast::Broken(Suspects {
         algorithm: PATTERNS,
         shape: found.shape,

@@ -191,6 +191,28 @@ impl<'a, S: Spec, K: Mask> Expansion<'a, S, K> {
         }
     }
 
+    /// Completes the only operation that is pending in the only configuration, if that is how things stand
+    /// and it can; false if it must be done the long way. Most completions of little contended objects.
+    pub(super) fn complete_alone(&mut self, slot: usize, now: &mut [Config<K>]) -> bool {
+        let [config] = now else { return false };
+        if self.trace.is_some() || config.owed.count() + config.spare.count() != 1 {
+            return false;
+        }
+        let class = self.at(slot).class;
+        if config.spare.has(slot) && self.effects[class as usize] == Effect::Observes {
+            config.spare.clear(slot);
+            return true;
+        }
+        let next = self.spec.step(config.state, class);
+        if !config.owed.has(slot) || next == NONE {
+            return false;
+        }
+        config.owed.clear(slot);
+        config.state = next;
+        self.made += 1;
+        true
+    }
+
     /// Frees a slot. No mask may keep its bit, for the slot is used again.
     pub(super) fn release(&mut self, slot: usize) {
         self.pending[slot] = None;

@@ -18,6 +18,7 @@ mod incremental;
 mod judge;
 mod linearization;
 mod mask;
+mod numbers;
 mod options;
 mod problem;
 mod queue;

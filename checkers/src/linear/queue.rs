@@ -12,8 +12,9 @@
 //! An enqueue without an answer that nobody saw the element of is left out. A dequeue without an answer may
 //! have taken any element: then only what it cannot excuse is looked for, and the rest is for the search.
 
-use rustc_hash::FxHashMap;
-use squall_history::{History, NEVER, Outcome, Value};
+use squall_history::{History, NEVER, Outcome};
+
+use super::numbers::Numbers;
 
 /// What the patterns say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,14 +48,18 @@ pub(crate) fn judge(
     indexes: impl Iterator<Item = u32> + Clone,
     ordered: bool,
 ) -> Patterns {
-    let mut numbers: FxHashMap<&Value, u32> = FxHashMap::default();
+    let put = |&i: &u32| {
+        let op = history.op(i as usize);
+        op.f == "enqueue" && op.outcome != Outcome::Fail
+    };
+    let mut numbers = Numbers::for_values(indexes.clone().filter(put).map(|i| history.op(i as usize).input));
     let mut elements: Vec<Element> = Vec::new();
     for index in indexes.clone() {
         let op = history.op(index as usize);
         match op.f {
             _ if op.outcome == Outcome::Fail => {}
             "enqueue" if !op.input.is_nil() => {
-                if numbers.insert(op.input, elements.len() as u32).is_some() {
+                if !numbers.insert(op.input, elements.len() as u32) {
                     return Patterns::NotThisShape;
                 }
                 let enqueued = (op.invoked, op.completed);
@@ -75,7 +80,7 @@ pub(crate) fn judge(
             Outcome::Info => unseen = true,
             Outcome::Ok if op.output.is_nil() => empties.push((op.invoked, op.completed, index)),
             Outcome::Ok => {
-                let Some(&number) = numbers.get(op.output) else {
+                let Some(number) = numbers.get(op.output) else {
                     return broken("unmatched-dequeue", vec![index]);
                 };
                 let element = &mut elements[number as usize];

@@ -171,6 +171,11 @@ impl<'a, S: Spec, K: Mask> Search<'a, S, K> {
                 at += 1;
                 continue;
             }
+            if self.expansion.complete_alone(slot, &mut self.now) {
+                self.expansion.release(slot);
+                at += 1;
+                continue;
+            }
             let width = match self.width {
                 NARROW if self.expansion.has_open() => NARROWER,
                 width => width,

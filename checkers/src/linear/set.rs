@@ -4,9 +4,9 @@
 //! read by what it saw, an add between the reads that lack and those that have its element. Real time must
 //! agree with these places, and that is all.
 
-use rustc_hash::FxHashMap;
 use squall_history::{History, NEVER, Outcome, Value};
 
+use super::numbers::Numbers;
 use super::sweep::{Placed, conflict};
 
 /// What the chain says.
@@ -38,14 +38,18 @@ const UNSEEN: u32 = u32::MAX;
 /// Judges the operations with these indexes.
 pub(crate) fn judge(history: &History, indexes: impl Iterator<Item = u32> + Clone) -> Chain {
     let mut adds: Vec<Add> = Vec::new();
-    let mut numbers: FxHashMap<&Value, u32> = FxHashMap::default();
+    let put = |&i: &u32| {
+        let op = history.op(i as usize);
+        op.f == "add" && op.outcome != Outcome::Fail
+    };
+    let mut numbers = Numbers::for_values(indexes.clone().filter(put).map(|i| history.op(i as usize).input));
     let mut reads: Vec<u32> = Vec::new();
     for index in indexes {
         let op = history.op(index as usize);
         match (op.f, op.outcome) {
             (_, Outcome::Fail) | ("read", Outcome::Info) => {}
             ("add", _) => {
-                if numbers.insert(op.input, adds.len() as u32).is_some() {
+                if !numbers.insert(op.input, adds.len() as u32) {
                     return Chain::NotThisShape;
                 }
                 adds.push(Add { index, seen: UNSEEN, last: UNSEEN });
@@ -63,7 +67,7 @@ pub(crate) fn judge(history: &History, indexes: impl Iterator<Item = u32> + Clon
         place_of[at] = place;
         let mut known = 0;
         for element in seen(read) {
-            let Some(&number) = numbers.get(element) else {
+            let Some(number) = numbers.get(element) else {
                 let elements = vec![element.clone()];
                 return Chain::Broken(Broken { shape: "never-added", operations: vec![read], elements });
             };
@@ -86,20 +90,14 @@ pub(crate) fn judge(history: &History, indexes: impl Iterator<Item = u32> + Clon
 }
 
 /// Two reads of which neither has all of the other.
-fn disagreement(
-    history: &History,
-    adds: &[Add],
-    numbers: &FxHashMap<&Value, u32>,
-    smaller: u32,
-    larger: u32,
-) -> Broken {
+fn disagreement(history: &History, adds: &[Add], numbers: &Numbers, smaller: u32, larger: u32) -> Broken {
     let seen = |index: u32| history.op(index as usize).output.as_list().unwrap_or(&[]);
     let lacks = |index: u32, element: &&Value| !seen(index).contains(element);
     let only = |one: u32, other: u32| seen(one).iter().find(|e| lacks(other, e));
     let elements: Vec<Value> =
         [only(smaller, larger), only(larger, smaller)].into_iter().flatten().cloned().collect();
     let mut operations = vec![smaller, larger];
-    operations.extend(elements.iter().filter_map(|e| numbers.get(e)).map(|&n| adds[n as usize].index));
+    operations.extend(elements.iter().filter_map(|e| numbers.get(e)).map(|n| adds[n as usize].index));
     operations.sort_unstable();
     Broken { shape: "reads-disagree", operations, elements }
 }

@@ -10,8 +10,9 @@
 //! The initial value is a write completed before everything. A write that may never have taken effect and
 //! that nobody saw says nothing and is left out.
 
-use rustc_hash::FxHashMap;
-use squall_history::{History, NEVER, Outcome, Value};
+use squall_history::{History, NEVER, Op, Outcome, Value};
+
+use super::numbers::Numbers;
 
 /// What the zones say of one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,41 +47,6 @@ struct Cluster {
     /// The latest invocation.
     last_start: u32,
     open: bool,
-}
-
-/// The number of a written value.
-enum Numbers {
-    /// Integers close together: the cluster of `from + i` is `at[i] - 1`.
-    Dense {
-        from: i64,
-        at: Vec<u32>,
-    },
-    Any(FxHashMap<Value, u32>),
-}
-
-impl Numbers {
-    fn get(&self, value: &Value) -> Option<u32> {
-        match (self, value) {
-            (Numbers::Dense { from, at }, Value::Int(i)) => {
-                let offset = i.checked_sub(*from).and_then(|o| usize::try_from(o).ok())?;
-                at.get(offset)?.checked_sub(1)
-            }
-            (Numbers::Dense { .. }, _) => None,
-            (Numbers::Any(map), _) => map.get(value).copied(),
-        }
-    }
-
-    /// Whether the value was new.
-    fn insert(&mut self, value: &Value, number: u32) -> bool {
-        match (self, value) {
-            (Numbers::Dense { from, at }, Value::Int(i)) => {
-                let place = &mut at[(i - *from) as usize];
-                std::mem::replace(place, number + 1) == 0
-            }
-            (Numbers::Dense { .. }, _) => false,
-            (Numbers::Any(map), _) => map.insert(value.clone(), number).is_none(),
-        }
-    }
 }
 
 /// Names of the functions, as numbers of this history.
@@ -127,39 +93,19 @@ fn writes(
     f: &Functions,
     initial: &Value,
 ) -> Option<(Vec<Cluster>, Numbers)> {
-    let mut count = 0usize;
-    let (mut least, mut most) = (i64::MAX, i64::MIN);
-    let mut dense = true;
-    for index in indexes.clone() {
-        let op = history.op(index as usize);
-        if op.outcome == Outcome::Fail || Some(op.f_id) == f.read {
-            continue;
-        }
-        if Some(op.f_id) != f.write {
-            return None;
-        }
-        count += 1;
-        match op.input {
-            Value::Int(i) => (least, most) = (least.min(*i), most.max(*i)),
-            _ => dense = false,
-        }
+    let other = |op: &Op<'_>| op.outcome != Outcome::Fail && Some(op.f_id) != f.read;
+    let written = indexes.clone().map(|i| history.op(i as usize)).filter(other);
+    if written.clone().any(|op| Some(op.f_id) != f.write) {
+        return None;
     }
-    match initial {
-        Value::Int(i) => (least, most) = (least.min(*i), most.max(*i)),
-        _ => dense = false,
-    }
-    let span = most.checked_sub(least).and_then(|s| usize::try_from(s).ok());
-    let span = span.filter(|&s| dense && s <= 4 * count + 1024);
-    let mut numbers = match span {
-        Some(span) => Numbers::Dense { from: least, at: vec![0; span + 1] },
-        None => Numbers::Any(FxHashMap::with_capacity_and_hasher(count + 1, Default::default())),
-    };
+    let mut numbers = Numbers::for_values(written.map(|op| op.input).chain([initial]));
+    let count = numbers.expected();
     let mut clusters = Vec::with_capacity(count + 1);
     clusters.push(Cluster { write_invoked: 0, first_end: 0, last_start: 0, open: false });
     numbers.insert(initial, 0);
     for index in indexes {
         let op = history.op(index as usize);
-        if op.outcome == Outcome::Fail || Some(op.f_id) == f.read {
+        if !other(&op) {
             continue;
         }
         if !numbers.insert(op.input, clusters.len() as u32) {

@@ -105,7 +105,10 @@ impl Model for Collection {
                 !others.iter().any(|other| matches!(other, CollectionOp::Take(seen) if seen == element))
             }
             CollectionOp::TakeUnseen => !others.iter().any(|other| matches!(other, CollectionOp::Put(_))),
-            CollectionOp::Take(_) | CollectionOp::Empty => false,
+            CollectionOp::Take(seen) => {
+                !others.iter().any(|other| matches!(other, CollectionOp::Put(element) if element == seen))
+            }
+            CollectionOp::Empty => false,
         }
     }
 

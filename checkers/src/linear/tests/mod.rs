@@ -4,6 +4,7 @@ mod brute;
 mod build;
 mod enumerate;
 mod fast;
+mod incremental;
 mod models;
 mod search;
 mod whole;

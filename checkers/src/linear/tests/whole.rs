@@ -215,3 +215,39 @@ fn a_counterexample_is_minimal_and_says_why() {
     assert_eq!(anomaly.signature, "linearizable/nonlinearizable/cas-register/read");
     assert!(anomaly.explanation.contains("#301 read 4"), "{}", anomaly.explanation);
 }
+
+#[test]
+fn a_spent_budget_ends_in_unknown_with_what_was_proven() {
+    let load = crate::bench::Load { operations: 400, clients: 10, info_ppm: 0, seed: 2 };
+    let history = crate::bench::register(load, 1, crate::bench::Values::Few(5));
+    let options = Options { initial: 0.into(), ..Options::new(ModelName::CasRegister) };
+    let mut budget = Budget::default();
+    assert!(!budget.is_stopped());
+    budget.memory_bytes = 64;
+    let verdict = check_model(&history, &options, &budget);
+    assert_eq!(verdict.valid, Valid::Unknown);
+    let reason = verdict.reason.unwrap();
+    assert!(reason.contains("memory limit") && reason.contains("completions are linearizable"), "{reason}");
+    let budget = Budget::default();
+    budget.stop();
+    let verdict = check_model(&history, &options, &budget);
+    assert!(verdict.valid == Valid::Unknown && verdict.reason.unwrap().contains("time limit"));
+}
+
+#[test]
+fn more_pending_operations_than_a_word_has_bits_are_no_obstacle() {
+    for clients in [63, 65, 130, 300, 1100] {
+        // All writes overlap; then one read.
+        let n = clients as u32;
+        let mut shape: Vec<(u32, u32)> = (0..n).map(|i| (i, n + i)).collect();
+        let mut did: Vec<Did> = (0..n).map(|_| ("write", Value::Int(1), Value::Nil)).collect();
+        did[3].1 = Value::Int(2);
+        shape.push((2 * n, 2 * n + 1));
+        for (value, valid) in [(1, Valid::Yes), (2, Valid::Yes), (3, Valid::No)] {
+            let read = ("read", Value::Nil, Value::Int(value));
+            let did: Vec<Did> = did.iter().cloned().chain([read]).collect();
+            let verdict = judged_fast(&history(&shape, &did), ModelName::CasRegister);
+            assert_eq!(verdict.valid, valid, "{clients} {value} {:?}", verdict.reason);
+        }
+    }
+}

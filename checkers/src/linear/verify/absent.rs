@@ -24,25 +24,23 @@ pub(super) struct Absence<'a> {
     /// Values that a listed operation observes or names.
     observed: BTreeSet<&'a Value>,
     anything_else: bool,
-    /// Whether an element goes in at all.
-    puts: bool,
+    /// Which elements go in, and which come out.
+    put: BTreeSet<&'a Value>,
+    taken: BTreeSet<&'a Value>,
 }
 
 impl<'a> Absence<'a> {
     pub(super) fn new(kind: &'a Kind, any_start: bool, listed: &[Listed<'a>]) -> Self {
         let closed = || listed.iter().filter(|l| !l.open).map(|l| l.op);
-        let mut observed = BTreeSet::new();
-        let (mut anything_else, mut puts) = (false, false);
+        let (mut observed, mut taken) = (BTreeSet::new(), BTreeSet::new());
+        let (mut put, mut anything_else) = (BTreeSet::new(), false);
         for Listed { op, .. } in listed {
             match (op.f, op.input.as_pair()) {
                 ("read" | "get", _) => _ = observed.insert(op.output),
                 ("cas", _) if op.output.as_str() == Some("mismatch") => anything_else = true,
                 ("cas", Some((old, _))) => _ = observed.insert(old),
-                ("enqueue" | "push", _) => {
-                    observed.insert(op.input);
-                    puts = true;
-                }
-                ("dequeue" | "pop", _) => _ = observed.insert(op.output),
+                ("enqueue" | "push", _) => _ = put.insert(op.input),
+                ("dequeue" | "pop", _) => _ = taken.insert(op.output),
                 _ => {}
             }
         }
@@ -53,7 +51,8 @@ impl<'a> Absence<'a> {
             begin: closed().map(|op| op.invoked).min().unwrap_or(0),
             observed,
             anything_else,
-            puts,
+            put,
+            taken,
         }
     }
 
@@ -75,13 +74,13 @@ impl<'a> Absence<'a> {
             ("register" | "cas-register", "cas", Some((_, new))) => {
                 !self.anything_else && !self.observed.contains(new)
             }
-            // Elements do not hinder each other in leaving: without some, the rest still come out by the rule.
+            // An element that nobody takes is only in the way; without it, the rest still come out by the rule.
             ("fifo-queue" | "unordered-queue" | "priority-queue" | "stack", "enqueue" | "push", _) => {
-                !self.observed.contains(op.input)
+                !self.taken.contains(op.input)
             }
             ("fifo-queue" | "unordered-queue" | "priority-queue" | "stack", "dequeue" | "pop", _) => {
                 let seen = op.outcome == squall_history::Outcome::Ok;
-                if seen { !self.observed.contains(op.output) } else { !self.puts }
+                if seen { !self.put.contains(op.output) } else { self.put.is_empty() }
             }
             // A text that no answer contains was gone before anybody looked.
             ("kv-append", "put" | "append", _) => {

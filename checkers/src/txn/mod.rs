@@ -7,6 +7,8 @@
 pub mod append;
 #[cfg(test)]
 pub(crate) mod brute;
+#[cfg(test)]
+mod corpora_tests;
 pub mod cycles;
 pub mod decide;
 pub mod explain;

@@ -27,3 +27,4 @@ pub mod random;
 pub mod serial;
 pub mod strongest;
 pub mod verify;
+pub mod watch;

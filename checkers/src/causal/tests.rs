@@ -119,3 +119,62 @@ fn known_examples_tell_the_models_apart() {
     );
     assert_eq!(verdict(&ops(&[(0, "r x 7")]), "weak-causal").anomalies[0].kind, "ThinAirRead");
 }
+
+#[test]
+fn each_session_guarantee_is_told_from_the_others() {
+    use crate::causal::sessions::{Guarantees, session_guarantees};
+    let broken = |h: &History| -> Vec<&str> {
+        let prepared = prepare(h, &Value::Nil);
+        [
+            "read-your-writes",
+            "monotonic-reads",
+            "monotonic-writes",
+            "writes-follow-reads",
+            "session-guarantees",
+        ]
+        .into_iter()
+        .filter(|name| {
+            let wanted = Guarantees::of(name).unwrap();
+            !session_guarantees(&prepared, "test", wanted, &Budget::default()).unwrap().is_empty()
+        })
+        .collect()
+    };
+    // An own write is not seen.
+    assert_eq!(broken(&ops(&[(0, "w x 1"), (0, "r x nil")])), ["read-your-writes", "session-guarantees"]);
+    // What was seen vanishes.
+    let h = ops(&[(0, "w x 1"), (1, "r x 1"), (1, "r x nil")]);
+    assert_eq!(broken(&h), ["monotonic-reads", "session-guarantees"]);
+    // Two writes of a process are seen in the wrong order, without anything vanishing.
+    let h = ops(&[(0, "w x 1"), (0, "w y 1"), (1, "r y 1"), (1, "r x nil")]);
+    assert_eq!(broken(&h), ["session-guarantees"]);
+    let h = ops(&[(0, "w x 1"), (0, "w x 2"), (1, "r x 2"), (1, "r x 1")]);
+    assert_eq!(broken(&h), ["session-guarantees"]);
+    // An answer is seen without its question.
+    let h = ops(&[(0, "w q 1"), (1, "r q 1"), (1, "w a 1"), (2, "r a 1"), (2, "r q nil")]);
+    assert_eq!(broken(&h), ["session-guarantees"]);
+    // Seen together, in one transaction, they break their guarantee alone.
+    let together = |first: &[(u32, &str)], last: &str| {
+        let mut recorder = Recorder::default();
+        let mut push = |process: u32, txn: Value| {
+            recorder.push(Invoke, process, "txn", txn.clone());
+            recorder.push(Ok, process, "txn", txn);
+        };
+        for &(process, txn) in first {
+            push(process, serde_json::from_str(txn).unwrap());
+        }
+        push(9, serde_json::from_str(last).unwrap());
+        recorder.finish()
+    };
+    let h = together(&[(0, r#"[["w","x",1]]"#), (0, r#"[["w","y",1]]"#)], r#"[["r","y",1],["r","x",null]]"#);
+    assert_eq!(broken(&h), ["monotonic-writes", "session-guarantees"]);
+    let h = together(
+        &[(0, r#"[["w","x",1]]"#), (1, r#"[["r","x",1]]"#), (1, r#"[["w","y",1]]"#)],
+        r#"[["r","y",1],["r","x",null]]"#,
+    );
+    assert_eq!(broken(&h), ["writes-follow-reads", "session-guarantees"]);
+    // A process may disagree with another one for ever, but not with itself.
+    let h = ops(&[(0, "w x 1"), (1, "w x 2"), (2, "r x 1"), (2, "r x 2"), (3, "r x 2"), (3, "r x 1")]);
+    assert_eq!(broken(&h), [""; 0]);
+    let h = ops(&[(0, "w x 1"), (1, "w x 2"), (2, "r x 1"), (2, "r x 2"), (2, "r x 1")]);
+    assert_eq!(broken(&h), ["monotonic-reads", "session-guarantees"]);
+}

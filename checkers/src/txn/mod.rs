@@ -7,6 +7,8 @@
 pub mod append;
 #[cfg(test)]
 pub(crate) mod brute;
+#[cfg(test)]
+mod corpora_tests;
 pub mod cycles;
 pub mod decide;
 pub mod explain;
@@ -25,3 +27,4 @@ pub mod random;
 pub mod serial;
 pub mod strongest;
 pub mod verify;
+pub mod watch;

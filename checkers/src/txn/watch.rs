@@ -1,0 +1,114 @@
+//! Judging while operations arrive.
+//!
+//! Events come in time order; whenever the history has grown by a twentieth (and by no fewer operations than
+//! a floor), all of it is judged again by the check that would judge it at the end. So an anomaly is found soon
+//! after it is complete, a verdict is never weaker than the final one, and all judgements together cost about
+//! twenty times the last one: for list-append a few microseconds a transaction.
+//!
+//! Deliberately absent: patience. The first invalid verdict is the last; the caller ends the run or does not ask
+//! again.
+
+use squall_history::{BadEvent, Builder, Event, EventKind, Order};
+
+use crate::{Budget, Check, Valid, Verdict};
+
+/// A check that is fed events.
+pub struct Watch {
+    check: Box<dyn Check>,
+    budget: Budget,
+    events: Vec<Event>,
+    completed: usize,
+    judged: usize,
+    floor: usize,
+}
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watch")
+            .field("check", &self.check.name())
+            .field("events", &self.events.len())
+            .finish()
+    }
+}
+
+impl Watch {
+    /// Watches with a check; judges after every `floor` completions at most.
+    pub fn new(check: Box<dyn Check>, budget: Budget, floor: usize) -> Self {
+        Watch { check, budget, events: Vec::new(), completed: 0, judged: 0, floor: floor.max(1) }
+    }
+
+    /// Takes the next event, in time order. Gives the verdict if the history is invalid by now and it was time
+    /// to look.
+    pub fn push(&mut self, event: Event) -> Result<Option<Verdict>, BadEvent> {
+        self.completed += usize::from(event.kind != EventKind::Invoke);
+        self.events.push(event);
+        if self.completed - self.judged < self.floor.max(self.judged / 20) {
+            return Ok(None);
+        }
+        let verdict = self.judge()?;
+        Ok((verdict.valid == Valid::No).then_some(verdict))
+    }
+
+    /// Judges everything so far; operations that are open may have happened or not.
+    pub fn judge(&mut self) -> Result<Verdict, BadEvent> {
+        self.judged = self.completed;
+        let mut builder = Builder::new(Order::AsGiven);
+        for event in &self.events {
+            builder.push(event.clone())?;
+        }
+        Ok(self.check.check(&builder.finish()?, &self.budget))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::txn::append::check::ListAppend;
+    use crate::txn::r#gen::{event, micro};
+    use crate::txn::gen_store::Store;
+    use crate::txn::models::model;
+    use squall_history::{History, Outcome, Value};
+
+    fn events(h: &History) -> Vec<Event> {
+        let mut events = Vec::new();
+        for op in h.ops() {
+            let invoke = event(EventKind::Invoke, op.process, op.start, op.f, op.input.clone());
+            events.push(invoke);
+            if op.outcome == Outcome::Ok {
+                events.push(event(EventKind::Ok, op.process, op.end, op.f, op.output.clone()));
+            }
+        }
+        events.sort_by_key(|e| e.time);
+        events
+    }
+
+    #[test]
+    fn the_first_anomaly_ends_the_watch_soon() {
+        let h = Store { transactions: 3000, ..Store::default() }.run(9);
+        let all = events(&h);
+        let check = || Box::new(ListAppend { model: model("strict-serializable").unwrap(), realtime: true });
+        let mut watch = Watch::new(check(), Budget::default(), 50);
+        for e in all.clone() {
+            assert!(watch.push(e).unwrap().is_none(), "a valid history is never stopped");
+        }
+        // From the middle on, one reader of a key that is never written sees an element.
+        let mut watch = Watch::new(check(), Budget::default(), 50);
+        let mut stopped = None;
+        for (i, e) in all.into_iter().enumerate() {
+            if i == 3001 {
+                let value = Value::list([micro("r", -1, Value::list([Value::Int(1)]))]);
+                for kind in [EventKind::Invoke, EventKind::Ok] {
+                    let bad = event(kind, 99, e.time, "txn", value.clone());
+                    assert!(watch.push(bad).unwrap().is_none());
+                }
+            }
+            if let Some(verdict) = watch.push(e).unwrap() {
+                stopped = Some((i, verdict));
+                break;
+            }
+        }
+        let (at, verdict) = stopped.unwrap();
+        assert!((3001..3500).contains(&at), "{at}");
+        assert_eq!(verdict.anomalies[0].kind, "thin-air-read");
+    }
+}

@@ -161,7 +161,8 @@ fn plan(map: Map, wire: Wire, folders: &Folders) -> Plan {
         });
     }
     let mut visible = vec![folders.root.clone()];
-    visible.extend(std::env::current_exe());
+    // Programs are often this executable in another role. It may have been replaced since it was started.
+    visible.extend(std::env::current_exe().ok().filter(|path| path.exists()));
     Plan { nodes, hosts, wire, mtu: MTU, visible }
 }
 

@@ -50,3 +50,10 @@ pub mod testing;
 mod wire;
 
 pub use provider::{LocalProvider, Wires};
+
+/// Whether nodes have clocks of their own.
+const CLOCKS: bool = false;
+/// Whether nodes have disks that can be harmed.
+const DISKS: bool = false;
+/// Whether nodes' CPU and memory can be limited.
+const LIMITS: bool = false;

@@ -9,13 +9,7 @@ use crate::protocol::Failed;
 use crate::provider::LocalProvider;
 use crate::remedies::{Facts, diagnose};
 use crate::wire::TUN_DEVICE;
-
-/// Whether this version gives nodes clocks of their own.
-const CLOCKS: bool = false;
-/// Whether this version gives nodes disks that can be harmed.
-const DISKS: bool = false;
-/// Whether this version can limit nodes' CPU and memory.
-const LIMITS: bool = false;
+use crate::{CLOCKS, DISKS, LIMITS};
 
 /// Probes everything.
 pub(crate) async fn probe(provider: &LocalProvider) -> Vec<Probe> {

@@ -161,8 +161,7 @@ fn plan(map: Map, wire: Wire, folders: &Folders) -> Plan {
         });
     }
     let mut visible = vec![folders.root.clone()];
-    // Programs are often this executable in another role. It may have been replaced since it was started.
-    visible.extend(std::env::current_exe().ok().filter(|path| path.exists()));
+    visible.extend(std::env::current_exe());
     Plan { nodes, hosts, wire, mtu: MTU, visible }
 }
 

@@ -49,6 +49,7 @@ impl Fabric {
         let held = Arc::clone(&stop);
         let thread = std::thread::Builder::new().name("squall-fabric".into()).spawn(move || {
             let _held = held;
+            let _end = End(Arc::clone(&table));
             let mut forwarder = Forwarder::new(table, wire, wires, captures);
             run(&mut forwarder, poller);
             close_together(forwarder.into_wires());
@@ -72,6 +73,15 @@ impl Drop for Fabric {
     fn drop(&mut self) {
         // An event counter takes one more; were it full, the thread would be waking already.
         self.stop.write(1).ok();
+    }
+}
+
+/// Says that the network is down when the thread ends, be it by a panic.
+struct End(Arc<Table>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.abandon();
     }
 }
 

@@ -16,6 +16,8 @@
 //! ended it; whoever is asked to do something answers, or its socket closes. All of the project's unsafe code
 //! is in this crate.
 //!
+//! Needs Linux 5.11 or newer (`epoll_pwait2`, `close_range`).
+//!
 //! Deliberately absent: retries, scheduling of faults, knowledge of any target.
 
 mod addressing;

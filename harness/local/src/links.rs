@@ -3,6 +3,7 @@
 //! One lock guards it. The fabric takes it for each packet's decision, never over a system call, so that a
 //! change of any number of links is one step: no packet is judged by half of it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -40,6 +41,8 @@ pub(crate) struct Table {
     /// Who is where.
     pub map: Map,
     links: Mutex<Vec<Link>>,
+    /// Whether the fabric obeys it no longer, for whatever reason.
+    abandoned: AtomicBool,
 }
 
 impl Table {
@@ -51,7 +54,21 @@ impl Table {
             counters: LinkCounters::default(),
             memory: Memory::new(seed, number),
         };
-        Table { map, links: Mutex::new((0..map.links() as u64).map(link).collect()) }
+        let links = Mutex::new((0..map.links() as u64).map(link).collect());
+        Table { map, links, abandoned: AtomicBool::new(false) }
+    }
+
+    /// Said by the fabric when it ends.
+    pub fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Release);
+    }
+
+    /// An error if nothing obeys the table any longer: a change would do nothing.
+    fn obeyed(&self) -> Result<(), Error> {
+        if self.abandoned.load(Ordering::Acquire) {
+            return Err(Error::Broken("the network is down: its thread has ended".into()));
+        }
+        Ok(())
     }
 
     /// The links, by [`Map::link`].
@@ -71,6 +88,7 @@ pub(crate) struct LocalLinks {
 #[async_trait]
 impl Links for LocalLinks {
     async fn apply(&self, changes: &[(Endpoint, Endpoint, LinkPolicy)]) -> Result<(), Error> {
+        self.table.obeyed()?;
         let mut known = Vec::with_capacity(changes.len());
         for (from, to, policy) in changes {
             let link = self.table.map.link(*from, *to);
@@ -89,6 +107,7 @@ impl Links for LocalLinks {
     }
 
     async fn heal(&self) -> Result<(), Error> {
+        self.table.obeyed()?;
         for link in self.table.lock().iter_mut() {
             link.set(LinkPolicy::default());
         }

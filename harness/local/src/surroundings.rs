@@ -48,9 +48,12 @@ pub(crate) fn is_covered(path: &Path) -> bool {
 fn open_covered(plan: &Plan) -> Result<Vec<(&Path, OwnedFd)>, Failed> {
     let mut kept = Vec::new();
     for path in plan.visible.iter().filter(|path| is_covered(path)) {
-        let fd = open(path.as_path(), OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
-            .map_err(Failed::at(format!("opening {}", path.display())))?;
-        kept.push((path.as_path(), fd));
+        match open(path.as_path(), OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()) {
+            Ok(fd) => kept.push((path.as_path(), fd)),
+            // An executable that was replaced since it was started; who needs it is told at its `exec`.
+            Err(Errno::ENOENT) => {}
+            Err(error) => return Err(Failed::at(format!("opening {}", path.display()))(error)),
+        }
     }
     Ok(kept)
 }

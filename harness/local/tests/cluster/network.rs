@@ -19,6 +19,7 @@ pub fn tests() -> Vec<Test> {
         test("a connection stalls under a cut and goes on after healing", stall),
         test("a reset link resets connections", reset),
         test("policies that make no sense are refused and change nothing", nonsense),
+        test("a network that is gone cannot be changed", nothing_to_change),
         test("a capture holds what was sent and what arrived", capture),
         test("clusters with the same addresses do not meet", side_by_side),
     ]
@@ -180,6 +181,17 @@ async fn nonsense() {
         assert!(links.policy(n(0), n(1)).is_clear());
     }
     host.down().await;
+}
+
+async fn nothing_to_change() {
+    let host = Host::up(2).await;
+    let links = std::sync::Arc::clone(host.cluster.links.as_ref().unwrap());
+    links.apply(&[(n(0), n(1), LinkPolicy::cut())]).await.unwrap();
+    host.down().await;
+    for changed in [links.apply(&[(n(0), n(1), LinkPolicy::cut())]).await, links.heal().await] {
+        assert!(changed.unwrap_err().to_string().contains("the network is down"));
+    }
+    assert!(links.policy(n(0), n(1)).down, "what it did can still be read");
 }
 
 async fn capture() {

@@ -52,26 +52,30 @@ squall_clock_clock_gettime:
     call [rip + .Lreal_clock_gettime]
     test eax, eax
     jnz  9f
-    mov  eax, r13d
-    and  eax, 1
-    shl  eax, 6
-    lea  r14, [rbx + rax + {slots}]
-    mov  rcx, [r14 + {skewed}]
-    mov  r8,  [r14 + {switch_at}]
+    mov  r14d, r13d
+    and  r14d, 1
+    shl  r14d, 6
+    lea  r14, [rbx + r14 + {slots}]
+    cmp  qword ptr [r14 + {skewed}], 0
+    jne  4f
+    cmp  [rbx + {generation}], r13      # changed meanwhile: what was read may be half of two slots
+    jne  2b
+    cmp  [rbx + {seen}], r13
+    jae  9f
+    mov  [rbx + {seen}], r13
+    jmp  9f
+4:  mov  r8,  [r14 + {switch_at}]
     mov  r9,  [r14 + {after_value}]
     mov  r10, [r14 + {after_rate}]
     mov  r11, [r14 + {before_anchor}]
     mov  rdi, [r14 + {before_value}]
     mov  rsi, [r14 + {before_rate}]
-    cmp  [rbx + {generation}], r13      # changed meanwhile: what was read may be half of two slots
+    cmp  [rbx + {generation}], r13
     jne  2b
     cmp  [rbx + {seen}], r13
-    jae  3f
+    jae  5f
     mov  [rbx + {seen}], r13
-3:  xor  eax, eax
-    test rcx, rcx
-    jz   9f
-    imul rax, [r12], 1000000000
+5:  imul rax, [r12], 1000000000
     add  rax, [r12 + 8]
     cmp  rax, r8
     cmovl r8, r11                       # before the switch: the earlier line
@@ -85,10 +89,10 @@ squall_clock_clock_gettime:
     mov  ecx, 1000000000
     idiv rcx
     test rdx, rdx
-    jns  4f
+    jns  6f
     add  rdx, rcx                       # before 1970: round down, as nanoseconds are never negative
     dec  rax
-4:  mov  [r12], rax
+6:  mov  [r12], rax
     mov  [r12 + 8], rdx
     xor  eax, eax
 9:  pop  r14

@@ -9,7 +9,8 @@
 //! - What a power loss leaves is a state that ext4 (`data=ordered`) or XFS may leave: changes of folders
 //!   survive in their order, up to some point; data of a file survives once the file was synced, and before that
 //!   may be lost even if the file's name survives.
-//! - No lock is held while a system call may wait for the disk or the kernel for us.
+//! - No lock is held while a program's sync waits for the machine's disk, nor while the kernel is made to forget
+//!   what it has cached, for which it may wait for us.
 //!
 //! Deliberately absent: extended attributes and device files; undoing changes of mode, owner and times;
 //! `sync(2)`, which the kernel does not tell FUSE file systems about.

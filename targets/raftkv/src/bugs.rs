@@ -38,6 +38,7 @@ pub enum Bug {
     SnapshotForgetsSessions,
     SnapshotDuringApply,
     DeleteResurrected,
+    SessionExpiresByLocalClock,
     WalTailAccepted,
 }
 
@@ -106,7 +107,7 @@ pub const BUGS: &[(Bug, &str, &str)] = &[
     (
         Bug::LostUpdate,
         "lost-update",
-        "appends and additions are computed on local state and logged as plain writes",
+        "appends and additions go on from what the key held when the request arrived",
     ),
     (Bug::TxnNotAtomic, "txn-not-atomic", "the second half of a transaction is applied with the next entry"),
     (Bug::CounterWraps, "counter-wraps", "a counter is kept in eight bits"),
@@ -141,6 +142,11 @@ pub const BUGS: &[(Bug, &str, &str)] = &[
     (Bug::SnapshotDuringApply, "snapshot-during-apply", "one half of a snapshot is older than the other"),
     (Bug::DeleteResurrected, "delete-resurrected", "keys that a snapshot lacks survive its installation"),
     (
+        Bug::SessionExpiresByLocalClock,
+        "session-expires-by-local-clock",
+        "each node forgets client sessions that were idle for a second by its own wall clock",
+    ),
+    (
         Bug::WalTailAccepted,
         "wal-tail-accepted",
         "a torn or damaged record at the end of the log is read as far as it can be",
@@ -173,5 +179,20 @@ impl FromStr for Bug {
             .find(|(_, name, _)| *name == s)
             .map(|(bug, ..)| *bug)
             .ok_or_else(|| UnknownBug(s.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_bug_has_one_name_and_the_name_finds_it() {
+        for (i, (bug, name, text)) in BUGS.iter().enumerate() {
+            assert_eq!(name.parse(), Ok(*bug));
+            assert_eq!(bug.name(), *name);
+            assert!(!text.is_empty() && BUGS[..i].iter().all(|(_, other, _)| other != name));
+        }
+        assert!("no-such-bug".parse::<Bug>().is_err());
     }
 }

@@ -88,16 +88,20 @@ pub enum Op {
     Delete {
         key: String,
     },
-    /// Appends to the list at `key`; absent counts as empty.
+    /// Appends to the list at `key`; absent counts as empty. `read_before`: what the key held when the request
+    /// arrived, to go on from (one of the museum's bugs).
     Append {
         key: String,
         item: String,
+        read_before: Option<Option<String>>,
     },
     /// Adds to the integer at `key`; absent counts as 0.
     Add {
         key: String,
         amount: i64,
+        read_before: Option<Option<String>>,
     },
+
     Range {
         start: String,
         end: Option<String>,

@@ -54,6 +54,13 @@ impl Sessions {
         }
     }
 
+    /// Forgets one session, for no good reason (one of the museum's bugs).
+    pub fn forget(&mut self, session: u64) {
+        if let Some(forgotten) = self.sessions.remove(&session) {
+            self.by_use.remove(&forgotten.used);
+        }
+    }
+
     pub fn remember(&mut self, at: SessionSeq, answer: &Answer) {
         if let Some(session) = self.sessions.get_mut(&at.session) {
             session.seq = at.seq;

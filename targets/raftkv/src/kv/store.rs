@@ -101,6 +101,11 @@ impl Store {
         self.applied = index;
     }
 
+    /// Forgets a client session (one of the museum's bugs).
+    pub fn forget_session(&mut self, session: u64) {
+        self.sessions.forget(session);
+    }
+
     /// Applies the request of log entry `index`; one that its session has seen before is only answered.
     pub fn apply_request(&mut self, index: Index, request: &Request) -> Answer {
         let Some(at) = request.session else { return self.apply(index, request.command.clone()) };
@@ -215,7 +220,7 @@ mod tests {
     fn a_session_does_a_request_once() {
         let mut store = Store::default();
         assert_eq!(store.apply(1, Command::OpenSession), Answer::SessionOpened { session: 1 });
-        let append = Op::Append { key: "l".into(), item: "7".into() };
+        let append = Op::Append { key: "l".into(), item: "7".into(), read_before: None };
         let command = Command::Txn(super::super::Txn { then: vec![append], ..Default::default() });
         let session = Some(super::super::SessionSeq { session: 1, seq: 1 });
         let request = Request { origin: "n1".parse().unwrap(), id: 1, session, command };

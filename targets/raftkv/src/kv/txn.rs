@@ -27,12 +27,7 @@ impl Store {
 
     pub(super) fn txn(&mut self, index: Index, txn: &Txn) -> Answer {
         let succeeded = txn.decided.unwrap_or_else(|| self.holds(&txn.guards));
-        let mut ops = if succeeded { txn.then.as_slice() } else { &txn.otherwise };
-        if self.has(Bug::TxnNotAtomic) && ops.len() > 1 {
-            let (now, later) = ops.split_at(ops.len() / 2);
-            self.deferred.extend(later.iter().cloned());
-            ops = now;
-        }
+        let ops = if succeeded { &txn.then } else { &txn.otherwise };
         let mut overlay = Overlay::new();
         let mut results = Vec::with_capacity(ops.len());
         for op in ops {
@@ -41,6 +36,9 @@ impl Store {
                 Err(refused) => return Answer::Refused(refused),
             }
         }
+        if self.has(Bug::TxnNotAtomic) {
+            self.defer_half(&mut overlay);
+        }
         for (key, value) in overlay {
             match value {
                 Some(found) => self.put(index, &key, found.value),
@@ -48,6 +46,16 @@ impl Store {
             }
         }
         Answer::Txn { succeeded, results, version: index }
+    }
+
+    /// Puts off half of the changes until the next entry is applied.
+    fn defer_half(&mut self, overlay: &mut Overlay) {
+        let middle = overlay.keys().nth(overlay.len().div_ceil(2)).cloned();
+        let later = middle.map_or(Overlay::new(), |middle| overlay.split_off(&middle));
+        self.deferred.extend(later.into_iter().map(|(key, value)| match value {
+            Some(found) => Op::Write { key, value: found.value.to_string() },
+            None => Op::Delete { key },
+        }));
     }
 
     /// A transaction that only reads, on the state as it is.
@@ -78,17 +86,20 @@ impl Store {
                 overlay.insert(key.clone(), None);
                 Ok(OpResult::Deleted { existed })
             }
-            Op::Append { key, item } => {
-                let old = self.see(overlay, key);
-                let (list, length) = appended(old.as_ref().map(|v| v.value.as_ref()), item)
-                    .ok_or_else(|| Refused::WrongType { key: key.clone() })?;
+            Op::Append { key, item, read_before } => {
+                let seen = || self.see(overlay, key).map(|v| v.value.to_string());
+                let old = read_before.clone().unwrap_or_else(seen);
+                let (list, length) =
+                    appended(old.as_deref(), item).ok_or_else(|| Refused::WrongType { key: key.clone() })?;
                 overlay.insert(key.clone(), Some(Versioned { value: list.into(), version: index }));
                 Ok(OpResult::Appended { length })
             }
-            Op::Add { key, amount } => {
+            Op::Add { key, amount, read_before } => {
                 let wrong = || Refused::WrongType { key: key.clone() };
-                let old: i64 =
-                    self.see(overlay, key).map_or(Ok(0), |v| v.value.parse()).map_err(|_| wrong())?;
+                let seen = || self.see(overlay, key).map(|v| v.value.to_string());
+                let old = read_before.clone().unwrap_or_else(seen);
+                let old: i64 = old.map_or(Ok(0), |text| text.parse()).map_err(|_| wrong())?;
+
                 let wraps = self.has(Bug::CounterWraps);
                 let sum = old.checked_add(*amount).ok_or_else(wrong)?;
                 let value = if wraps { i64::from(sum as u8) } else { sum };
@@ -157,8 +168,8 @@ mod tests {
     #[test]
     fn steps_see_each_other_and_happen_together() {
         let mut store = Store::default();
-        let append = |item: &str| Op::Append { key: "l".into(), item: item.into() };
-        let add = |amount| Op::Add { key: "n".into(), amount };
+        let append = |item: &str| Op::Append { key: "l".into(), item: item.into(), read_before: None };
+        let add = |amount| Op::Add { key: "n".into(), amount, read_before: None };
         let answer =
             run(&mut store, vec![], vec![append("1"), append("\"x\""), read("l"), add(5), add(-7)], vec![]);
         let list = Versioned { value: "[1,\"x\"]".into(), version: 1 };
@@ -175,18 +186,28 @@ mod tests {
     #[test]
     fn a_step_that_fails_undoes_the_others() {
         let mut store = Store::default();
-        let bad = vec![write("a", "1"), Op::Append { key: "a".into(), item: "2".into() }];
+        let bad = vec![write("a", "1"), Op::Append { key: "a".into(), item: "2".into(), read_before: None }];
         assert_eq!(
             run(&mut store, vec![], bad, vec![]),
             Answer::Refused(Refused::WrongType { key: "a".into() })
         );
         assert!(store.is_empty());
         run(&mut store, vec![], vec![write("n", &i64::MAX.to_string())], vec![]);
-        let over = vec![Op::Add { key: "n".into(), amount: 1 }];
+        let over = vec![Op::Add { key: "n".into(), amount: 1, read_before: None }];
         assert_eq!(
             run(&mut store, vec![], over, vec![]),
             Answer::Refused(Refused::WrongType { key: "n".into() })
         );
+    }
+
+    #[test]
+    fn the_torn_transaction_is_torn_and_looks_whole() {
+        let mut store = Store::new(Some(Bug::TxnNotAtomic));
+        let answer = run(&mut store, vec![], vec![write("a", "1"), write("b", "1")], vec![]);
+        assert!(matches!(answer, Answer::Txn { results, .. } if results.len() == 2));
+        assert_eq!((store.get("a").is_some(), store.get("b").is_some()), (true, false));
+        run(&mut store, vec![], vec![], vec![]);
+        assert!(store.get("b").is_some());
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub struct CoreConfig {
     pub max_in_flight: usize,
     /// Proposals beyond this many uncommitted entries are refused as busy.
     pub max_uncommitted: Index,
+    /// The same limit in bytes.
+    pub max_uncommitted_bytes: usize,
     /// Must differ between nodes and between starts of one node.
     pub seed: u64,
     pub bug: Option<Bug>,
@@ -47,6 +49,7 @@ impl CoreConfig {
             max_append_bytes: 512 * 1024,
             max_in_flight: 64,
             max_uncommitted: 20_000,
+            max_uncommitted_bytes: 256 << 20,
             seed,
             bug: None,
         }
@@ -91,6 +94,8 @@ pub struct Core {
     pub(super) reads: Reads,
     /// As leader: who should take over, and until when proposals wait for that.
     pub(super) transfer: Option<(NodeId, Micros)>,
+    /// As leader: bytes of proposals of this term that are not committed.
+    pub(super) uncommitted_bytes: usize,
     /// The latest durable snapshot.
     pub(super) snapshot: Option<SnapshotMeta>,
     pub(super) out: Output,
@@ -124,6 +129,7 @@ impl Core {
             noop: 0,
             reads: Reads::default(),
             transfer: None,
+            uncommitted_bytes: 0,
             snapshot: restored.snapshot,
             out: Output::default(),
         };
@@ -164,6 +170,9 @@ impl Core {
         while self.applied < self.commit {
             self.applied += 1;
             let entry = self.log.get(self.applied).expect("committed entries are in the log");
+            if entry.term == self.term {
+                self.uncommitted_bytes = self.uncommitted_bytes.saturating_sub(entry.size());
+            }
             self.out.committed.push(entry.clone());
         }
         self.release_reads();

@@ -189,6 +189,7 @@ impl Core {
         self.reads.begin_term();
         self.noop = next;
         self.transfer = None;
+        self.uncommitted_bytes = 0;
         self.append(Entry { term: self.term, index: next, payload: Payload::Noop });
         self.heartbeat_deadline = self.now + self.config.heartbeat;
     }
@@ -212,6 +213,30 @@ impl Core {
 mod tests {
     use super::super::{CoreConfig, Log, Restored};
     use super::*;
+
+    #[test]
+    fn proposals_are_bounded_in_bytes() {
+        let id: NodeId = "n1".parse().unwrap();
+        let log = Log::new(Membership::of([id]));
+        let restored = Restored { hard_state: HardState::default(), log, snapshot: None };
+        let config = CoreConfig { max_uncommitted_bytes: 100, ..CoreConfig::new(id, 1) };
+        let mut core = Core::new(config, restored, 0);
+        core.step(core.deadline(), Input::Tick);
+        let vote = core.flush().write.unwrap().seq;
+        core.step(0, Input::Persisted { seq: vote });
+        core.flush();
+        let propose = |core: &mut Core| {
+            core.step(0, Input::Propose { id: 1, data: vec![0; 60].into() });
+            let out = core.flush();
+            (out.proposals[0].1.is_ok(), out.write.map(|w| w.seq))
+        };
+        assert!(propose(&mut core).0);
+        let (accepted, seq) = propose(&mut core);
+        assert!(accepted && !propose(&mut core).0);
+        core.step(0, Input::Persisted { seq: seq.unwrap() });
+        core.flush();
+        assert!(propose(&mut core).0, "what is committed makes room");
+    }
 
     #[test]
     fn a_cluster_of_one_leads_only_when_its_vote_is_durable() {

@@ -11,15 +11,21 @@ impl Core {
     pub(super) fn propose(&mut self, id: u64, data: Bytes) {
         let result = if self.role != Role::Leader {
             Err(Refusal::NotLeader)
-        } else if self.log.last_index() - self.commit >= self.config.max_uncommitted || self.is_transferring()
-        {
+        } else if self.is_full() || self.is_transferring() {
             Err(Refusal::Busy)
         } else {
             let index = self.log.last_index() + 1;
-            self.append(Entry { term: self.term, index, payload: Payload::Command(data) });
+            let entry = Entry { term: self.term, index, payload: Payload::Command(data) };
+            self.uncommitted_bytes += entry.size();
+            self.append(entry);
             Ok((index, self.term))
         };
         self.out.proposals.push((id, result));
+    }
+
+    fn is_full(&self) -> bool {
+        self.log.last_index() - self.commit >= self.config.max_uncommitted
+            || self.uncommitted_bytes >= self.config.max_uncommitted_bytes
     }
 
     /// As leader: sends what each peer lacks, as far as flow control lets it, and the commit index.

@@ -50,10 +50,10 @@ fn command(parts: &[&str], method: &str, bytes: &[u8], params: &mut Params) -> R
             Ok(Command::Cas { key: decode_key(key)?, expected, value, decided: false })
         }
         (["kv", key, "append"], "POST") => {
-            Ok(single(Op::Append { key: decode_key(key)?, item: body::item(bytes)? }))
+            Ok(single(Op::Append { key: decode_key(key)?, item: body::item(bytes)?, read_before: None }))
         }
         (["kv", key, "add"], "POST") => {
-            Ok(single(Op::Add { key: decode_key(key)?, amount: body::amount(bytes)? }))
+            Ok(single(Op::Add { key: decode_key(key)?, amount: body::amount(bytes)?, read_before: None }))
         }
         (["session"], "POST") => Ok(Command::OpenSession),
         (["lease"], "POST") => Ok(Command::Grant { ttl_millis: body::ttl_millis(bytes)? }),

@@ -209,8 +209,10 @@ fn op(body: OpBody) -> Result<Op, ApiError> {
         OpBody::Read { key } => Op::Read { key: check_key(key)? },
         OpBody::Write { key, value } => Op::Write { key: check_key(key)?, value: present(&value, "value")? },
         OpBody::Delete { key } => Op::Delete { key: check_key(key)? },
-        OpBody::Append { key, item } => Op::Append { key: check_key(key)?, item: fitting(&item)? },
-        OpBody::Add { key, amount } => Op::Add { key: check_key(key)?, amount },
+        OpBody::Append { key, item } => {
+            Op::Append { key: check_key(key)?, item: fitting(&item)?, read_before: None }
+        }
+        OpBody::Add { key, amount } => Op::Add { key: check_key(key)?, amount, read_before: None },
         OpBody::Range { start, end, limit } => Op::Range { start, end, limit: limit.unwrap_or(1000) },
     })
 }

@@ -67,6 +67,8 @@ async fn respond(front: &Front, request: Request<Incoming>) -> Response<Full<Byt
 }
 
 async fn handle(front: &Front, request: Request<Incoming>) -> Result<Reply, ApiError> {
+    // Before the body is read: bodies that wait take memory.
+    let _slot = Slot::take(front).ok_or(ApiError::Busy)?;
     let (head, body) = request.into_parts();
     let body = Limited::new(body, front.max_body_bytes).collect().await.map_err(|e| {
         if e.is::<LengthLimitError>() {
@@ -80,7 +82,7 @@ async fn handle(front: &Front, request: Request<Incoming>) -> Result<Reply, ApiE
     ask_core(front, ask).await
 }
 
-/// Hands `ask` to the core thread and waits for the answer. Nothing was done if it refuses as busy.
+/// Hands `ask` to the core thread and waits for the answer.
 async fn ask_core(front: &Front, ask: Ask) -> Result<Reply, ApiError> {
     let changes = matches!(ask, Ask::Change { .. } | Ask::Members(_));
     let wait = match &ask {
@@ -91,7 +93,6 @@ async fn ask_core(front: &Front, ask: Ask) -> Result<Reply, ApiError> {
         Ask::Watch { after, .. } => Some(*after),
         _ => None,
     };
-    let _slot = Slot::take(front).ok_or(ApiError::Busy)?;
     let (reply, answer) = oneshot::channel();
     if front.events.send(Event::Client { ask, reply }).is_err() {
         return Err(ApiError::NoLeader);

@@ -58,6 +58,8 @@ pub struct Node {
     pub(super) session_reads: BTreeMap<Index, Vec<(Query, Responder)>>,
     pub(super) watchers: Vec<(Index, String, Responder)>,
     pub(super) lease_timers: LeaseTimers,
+    /// When each client session was used, by this node's wall clock (for one of the museum's bugs).
+    session_used: HashMap<u64, SystemTime>,
     swept: Instant,
 }
 
@@ -101,6 +103,7 @@ impl Node {
             session_reads: BTreeMap::new(),
             watchers: Vec::new(),
             lease_timers: LeaseTimers::default(),
+            session_used: HashMap::new(),
             swept: origin,
         }
     }
@@ -253,6 +256,13 @@ impl Node {
             return;
         };
         let request: Request = postcard::from_bytes(&data).expect("only our own servers write the log");
+        if self.has(Bug::SessionExpiresByLocalClock)
+            && let Some(at) = request.session
+            && let Some(used) = self.session_used.insert(at.session, SystemTime::now())
+            && used.elapsed().is_ok_and(|idle| idle > Duration::from_secs(1))
+        {
+            self.store.forget_session(at.session);
+        }
         let answer = self.store.apply_request(entry.index, &request);
         self.lease_timers.observe(&answer);
         if request.origin == self.config.id {

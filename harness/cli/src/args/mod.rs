@@ -7,6 +7,9 @@ mod more;
 mod run;
 mod values;
 
+#[cfg(test)]
+mod tests;
+
 pub use check::{CheckArgs, KeyedArg, VerifyArgs};
 pub use cli::{AnalyzeArgs, BenchArgs, Cli, Command, Format};
 pub use more::{CompletionsArgs, DoctorArgs, ExportArgs, ListArgs, Listed, SchemaArgs, SchemaOf};

@@ -84,7 +84,4 @@ pub struct BenchArgs {
     /// What to measure; all of it if nothing is named
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
-    /// What standard output gets
-    #[arg(long, value_enum, default_value = "json", env = "SQUALL_FORMAT")]
-    pub format: Format,
 }

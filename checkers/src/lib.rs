@@ -13,6 +13,7 @@ pub mod models;
 pub mod run;
 pub mod txn;
 mod verdict;
+pub mod workload;
 
 pub use budget::{Budget, Exhausted};
 pub use check::Check;

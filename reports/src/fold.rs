@@ -1,6 +1,6 @@
 //! A history and its verdicts, folded into the documents.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Json;
 use squall_checkers::run::{Counts, seconds, windows};
@@ -66,7 +66,7 @@ pub fn run_result(history: &History, verdicts: &[Verdict], facts: &Facts) -> Run
         valid,
         expected: facts.expected.clone(),
         operations: Operations { offered, started, ok: counts.ok, fail: counts.fail, info: counts.info },
-        checks: verdicts.iter().map(|v| (v.check.clone(), in_short(v))).collect(),
+        checks: checks(verdicts),
         liveness: liveness(verdicts),
         faults: faults(history),
         warnings: warnings(history, verdicts, facts, recovery_failed),
@@ -129,8 +129,16 @@ fn tally(runs: &[RunResult]) -> String {
     format!("{} runs: {}", runs.len(), parts.join(", "))
 }
 
-fn in_short(v: &Verdict) -> CheckResult {
-    CheckResult { valid: v.valid, anomalies: v.anomalies.clone() }
+/// Every check in short. Where two have one name the worse answer stands, with the anomalies of both.
+fn checks(verdicts: &[Verdict]) -> BTreeMap<String, CheckResult> {
+    let mut checks: BTreeMap<String, CheckResult> = BTreeMap::new();
+    for v in verdicts {
+        let nothing = CheckResult { valid: Valid::Yes, anomalies: Vec::new() };
+        let check = checks.entry(v.check.clone()).or_insert(nothing);
+        check.valid = check.valid.max(v.valid);
+        check.anomalies.extend(v.anomalies.iter().cloned());
+    }
+    checks
 }
 
 /// Operations that were due and that were started: as the engine noted, else what the history has.
@@ -300,6 +308,13 @@ mod tests {
         let written = results(&History::default(), &verdicts, &Facts::default());
         let text = serde_json::to_string_pretty(&written).unwrap();
         assert_eq!(serde_json::from_str::<Results>(&text).unwrap(), written);
+    }
+
+    #[test]
+    fn two_checks_of_one_name_do_not_hide_each_other() {
+        let bad = Verdict::from_anomalies("set", vec![anomaly("lost")]);
+        let r = fold(&[bad.clone(), Verdict::valid("set"), bad], &Facts::default());
+        assert_eq!((r.checks["set"].valid, r.checks["set"].anomalies.len()), (Valid::No, 2));
     }
 
     #[test]

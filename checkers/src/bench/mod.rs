@@ -2,11 +2,15 @@
 //! times [`Row::make`] and the check apart.
 
 mod busy;
+mod collection;
 mod dice;
+mod lock;
 mod register;
 mod rows;
 
 pub use busy::{Answer, Asked, Load, busy};
+pub use collection::{queue, set};
 pub use dice::Dice;
-pub use register::{Values, register};
+pub use lock::mutex;
+pub use register::{Values, register, stale_register};
 pub use rows::{Row, rows};

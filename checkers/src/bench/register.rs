@@ -44,14 +44,49 @@ pub fn register(load: Load, keys: u64, values: Values) -> History {
         Asked { f: names[f].clone(), key, input, may_be_lost: f != 0 }
     };
     let mut state: FxHashMap<Value, Value> = FxHashMap::default();
+    busy(load, ask, move |asked, _client| act(state.entry(asked.key.clone()).or_insert(Value::Int(0)), asked))
+}
+
+fn act(now: &mut Value, asked: &Asked) -> Answer {
+    match (&*asked.f, asked.input.as_pair()) {
+        ("read", _) => return Answer::Ok(now.clone()),
+        ("write", _) => *now = asked.input.clone(),
+        (_, Some((old, new))) if old == now => *now = new.clone(),
+        _ => return Answer::Fail,
+    }
+    Answer::Ok(asked.input.clone())
+}
+
+/// One register with reads, writes and cas of a thousand values, of which one read, after four fifths of the
+/// operations, answers a value that was overwritten long before.
+pub fn stale_register(load: Load) -> History {
+    let names: [Arc<str>; 3] = ["read".into(), "write".into(), "cas".into()];
+    let ask = move |dice: &mut super::Dice, _client: u32| {
+        let f = dice.roll(3) as usize;
+        let mut draw = || Value::Int(dice.roll(1000) as i64);
+        let input = match f {
+            0 => Value::Nil,
+            1 => draw(),
+            _ => Value::list([draw(), draw()]),
+        };
+        Asked { f: names[f].clone(), key: Value::Nil, input, may_be_lost: f != 0 }
+    };
+    let (mut now, mut seen, mut past) = (Value::Int(0), 0u32, Vec::new());
+    let late = load.operations / 5 * 4;
+    let mut broken = false;
     busy(load, ask, move |asked, _client| {
-        let now = state.entry(asked.key.clone()).or_insert(Value::Int(0));
-        match (&*asked.f, asked.input.as_pair()) {
-            ("read", _) => return Answer::Ok(now.clone()),
-            ("write", _) => *now = asked.input.clone(),
-            (_, Some((old, new))) if old == now => *now = new.clone(),
-            _ => return Answer::Fail,
+        seen += 1;
+        let answer = act(&mut now, asked);
+        if past.last() != Some(&now) {
+            past.push(now.clone());
         }
-        Answer::Ok(asked.input.clone())
+        // A value long gone, and not written again since.
+        let recent = &past[past.len().saturating_sub(100)..];
+        let stale = past.iter().rev().skip(100).find(|v| !recent.contains(v));
+        if !broken && seen > late && &*asked.f == "read" && stale.is_some() {
+            broken = true;
+            return Answer::Ok(stale.cloned().unwrap_or_default());
+        }
+        answer
     })
 }

@@ -2,7 +2,7 @@
 
 use squall_history::{History, Value};
 
-use super::{Load, Values, register};
+use super::{Load, Values, mutex, queue, register, set, stale_register};
 use crate::linear::Options;
 use crate::models::ModelName;
 
@@ -39,6 +39,13 @@ pub fn rows() -> Vec<Row> {
     const UNIQUE: Values = Values::Unique;
     let row =
         |name, operations, make, reach_seconds| Row { name, operations, options: cas(), make, reach_seconds };
+    let by = |name, operations, model, make| Row {
+        name,
+        operations,
+        options: Options::new(model),
+        make,
+        reach_seconds: Some(1.0),
+    };
     vec![
         row("cas, 20 clients, 10k", 10_000, || one(10_000, 20, 0, FEW), Some(0.15)),
         row("cas, 10 clients, 100k", 100_000, || one(100_000, 10, 0, FEW), Some(0.3)),
@@ -48,6 +55,16 @@ pub fn rows() -> Vec<Row> {
         row("unique, 5 clients, 100k", 100_000, || one(100_000, 5, 0, UNIQUE), Some(0.02)),
         row("unique, 50 clients, 1M", 1_000_000, || one(1_000_000, 50, 0, UNIQUE), Some(0.1)),
         row("cas, 1000 keys, 1M", 1_000_000, || register(load(1_000_000, 10, 0), 1000, FEW), Some(0.1)),
+        row("counterexample, 10 clients, 100k", 100_000, || stale_register(load(100_000, 10, 0)), Some(2.0)),
+        by("fifo-queue, 10 clients, 1M", 1_000_000, ModelName::FifoQueue, || queue(load(1_000_000, 10, 0))),
+        by("set, 30k adds, 1k reads", 31_000, ModelName::Set, || set(load(31_000, 10, 0), 1000)),
+        by("set, 1M adds, 50 reads", 1_000_000, ModelName::Set, || set(load(1_000_000, 10, 0), 50)),
+        by("mutex, 10 clients, 1M", 1_000_000, ModelName::Mutex, || mutex(load(1_000_000, 10, 0))),
+        row("growth: unique, 10 clients, 10k", 10_000, || one(10_000, 10, 0, UNIQUE), None),
+        row("growth: unique, 10 clients, 100k", 100_000, || one(100_000, 10, 0, UNIQUE), None),
+        row("growth: unique, 10 clients, 1M", 1_000_000, || one(1_000_000, 10, 0, UNIQUE), None),
+        row("growth: cas, 10 clients, 10k", 10_000, || one(10_000, 10, 0, FEW), None),
+        row("growth: cas, 10 clients, 1M", 1_000_000, || one(1_000_000, 10, 0, FEW), None),
         row("unique, 50 clients, 10M", 10_000_000, || one(10_000_000, 50, 0, UNIQUE), Some(1.2)),
     ]
 }

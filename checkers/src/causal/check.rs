@@ -222,7 +222,8 @@ impl Prepared {
             .collect()
     }
 
-    fn step(&self, found: &[Conflict], from: u32, to: u32, kind: Kind) -> Step {
+    /// Why one transaction comes before another; conflicts are looked up in `found`.
+    pub fn step(&self, found: &[Conflict], from: u32, to: u32, kind: Kind) -> Step {
         let p = &self.plain;
         let index = |t: u32| p.txns[t as usize].index;
         match kind {

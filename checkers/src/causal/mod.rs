@@ -13,3 +13,4 @@ pub mod convergence;
 pub mod isolation;
 pub mod memory;
 pub mod order;
+pub mod sessions;

@@ -2,22 +2,25 @@
 
 use squall_history::{History, Value};
 
+use super::queue::{self, Patterns};
+use super::set::{self, Chain};
 use super::split::Object;
+use super::versions;
 use super::zones::{self, Broken, Zones};
-use crate::models::Register;
+use crate::models::{Register, Set};
 
 /// What a fast algorithm says.
-pub(crate) enum Fast {
+pub(crate) enum Fast<M> {
     /// The shape is not one that it is complete for.
     NotThisShape,
     /// There is a legal order.
     Linearizable(&'static str),
     /// There is none, as these operations alone show.
-    Broken(Suspects),
+    Broken(Suspects<M>),
 }
 
 /// A few operations that have no legal order, whatever the others do.
-pub(crate) struct Suspects {
+pub(crate) struct Suspects<M> {
     /// Which algorithm found them.
     pub algorithm: &'static str,
     /// What is wrong, in two or three words.
@@ -26,12 +29,81 @@ pub(crate) struct Suspects {
     pub sentence: String,
     /// By history index, ascending.
     pub operations: Vec<u32>,
+    /// The model that sees only these elements, and they, if the rest must not be looked at.
+    pub only: Option<(M, Vec<Value>)>,
 }
 
-pub(crate) const ZONES: &str = "zones";
+const ZONES: &str = "zones";
+const PATTERNS: &str = "queue-patterns";
+const CHAIN: &str = "inclusion-chain";
+const VERSIONS: &str = "version-sweep";
+
+/// Registers with versions: a sweep, where every completed operation has one.
+pub(crate) fn versioned<M>(history: &History, object: &Object, model: &Register) -> Fast<M> {
+    match versions::linearizable(history, object.indexes(history), model) {
+        true => Fast::Linearizable(VERSIONS),
+        false => Fast::NotThisShape,
+    }
+}
+
+/// Queues: patterns, where every element is enqueued once.
+pub(crate) fn queue<M>(history: &History, object: &Object, ordered: bool) -> Fast<M> {
+    let found = match queue::judge(history, object.indexes(history), ordered) {
+        Patterns::NotThisShape => return Fast::NotThisShape,
+        Patterns::Linearizable => return Fast::Linearizable(PATTERNS),
+        Patterns::Broken(found) => found,
+    };
+    let sentence = match found.shape {
+        "unmatched-dequeue" => "An element came out that never went in.",
+        "duplicate-dequeue" => "An element came out twice.",
+        "dequeue-before-enqueue" => "An element came out before it went in.",
+        "reordered-dequeue" => "Elements did not come out in the order in which they went in.",
+        _ => "The queue was seen to be empty when it was not.",
+    };
+    // What was taken unseen may be any of these elements.
+    let unseen = |&i: &u32| {
+        let op = history.op(i as usize);
+        op.f == "dequeue" && op.outcome == squall_history::Outcome::Info
+    };
+    let mut operations = found.operations;
+    operations.extend(object.indexes(history).filter(unseen));
+    operations.sort_unstable();
+    Fast::Broken(Suspects {
+        algorithm: PATTERNS,
+        shape: found.shape,
+        sentence: sentence.to_owned(),
+        operations,
+        only: None,
+    })
+}
+
+/// Sets: an inclusion chain, where every element is added once and none is removed.
+pub(crate) fn set(history: &History, object: &Object) -> Fast<Set> {
+    let found = match set::judge(history, object.indexes(history)) {
+        Chain::NotThisShape => return Fast::NotThisShape,
+        Chain::Linearizable => return Fast::Linearizable(CHAIN),
+        Chain::Broken(found) => found,
+    };
+    let names: Vec<String> = found.elements.iter().map(Value::to_string).collect();
+    let sentence = match found.shape {
+        "never-added" => format!("{} was read, but never added.", names.join(", ")),
+        "reads-disagree" => {
+            format!("Each of two reads lacks what the other has, of {}.", names.join(" and "))
+        }
+        _ => format!("What was read of {} does not fit the order of events.", names.join(" and ")),
+    };
+    let only = Set { only: Some(found.elements.iter().cloned().collect()) };
+    Fast::Broken(Suspects {
+        algorithm: CHAIN,
+        shape: found.shape,
+        sentence,
+        operations: found.operations,
+        only: Some((only, found.elements)),
+    })
+}
 
 /// Registers: zones, where every write has its own value.
-pub(crate) fn register(history: &History, object: &Object, model: &Register) -> Fast {
+pub(crate) fn register(history: &History, object: &Object, model: &Register) -> Fast<Register> {
     let indexes = object.indexes(history);
     let broken = match zones::judge(history, indexes.clone(), &model.initial, model.nil_reads_unknown) {
         Zones::NotThisShape => return Fast::NotThisShape,
@@ -68,5 +140,5 @@ pub(crate) fn register(history: &History, object: &Object, model: &Register) -> 
             ("stale-read", sentence, about(&[&outer, &inner]))
         }
     };
-    Fast::Broken(Suspects { algorithm: ZONES, shape, sentence, operations })
+    Fast::Broken(Suspects { algorithm: ZONES, shape, sentence, operations, only: None })
 }

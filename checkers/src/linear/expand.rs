@@ -144,6 +144,11 @@ impl<'a, S: Spec, K: Mask> Expansion<'a, S, K> {
         self.trace.take()
     }
 
+    /// Whether operations are pending that may never take effect.
+    pub(super) fn has_open(&self) -> bool {
+        self.opened > 0
+    }
+
     /// Configurations made so far.
     pub(super) fn made(&self) -> u64 {
         self.made
@@ -242,7 +247,9 @@ impl<'a, S: Spec, K: Mask> Expansion<'a, S, K> {
             if steps % 64 == 0 {
                 self.spend(budget)?;
             }
-            if steps / 4 >= width && self.next.len() > 0 || steps / 64 >= width {
+            // With open operations about there is no end of ways; the first ones are the cheapest.
+            let enough = if self.opened > 0 { width } else { width.saturating_mul(4) };
+            if steps >= enough && self.next.len() > 0 || steps / 64 >= width {
                 whole = false;
                 break;
             }

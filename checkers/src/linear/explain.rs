@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value as Json, json};
 use squall_history::{History, NEVER, Op, Outcome, Value};
 
-use super::choose::Suspects;
 use super::counterexample::Counterexample;
 use super::judge::NAME;
 use super::problem::Call;
@@ -30,9 +29,9 @@ impl About<'_> {
         self.history.op(index as usize)
     }
 
-    pub(crate) fn anomaly(&self, found: &Counterexample, fast: Option<Suspects>) -> Anomaly {
-        let shape = match &fast {
-            Some(suspects) => suspects.shape,
+    pub(crate) fn anomaly(&self, found: &Counterexample, fast: Option<(&'static str, &str)>) -> Anomaly {
+        let shape = match fast {
+            Some((shape, _)) => shape,
             None => self.op(found.fatal).f,
         };
         let mut operations: Vec<u32> = found.calls.iter().map(|c| c.index).collect();
@@ -40,17 +39,17 @@ impl About<'_> {
         Anomaly {
             kind: "nonlinearizable".to_owned(),
             signature: format!("{NAME}/nonlinearizable/{}/{shape}", self.model),
-            explanation: self.sentences(found, fast.as_ref()),
+            explanation: self.sentences(found, fast.map(|(_, sentence)| sentence)),
             operations,
             details: self.details(found),
         }
     }
 
-    fn sentences(&self, found: &Counterexample, fast: Option<&Suspects>) -> String {
+    fn sentences(&self, found: &Counterexample, fast: Option<&str>) -> String {
         let on = if self.key.is_nil() { String::new() } else { format!("Key {}: ", self.key) };
         let mut text = on;
-        if let Some(suspects) = fast {
-            text.push_str(&suspects.sentence);
+        if let Some(sentence) = fast {
+            text.push_str(sentence);
             text.push(' ');
         }
         let fatal = self.op(found.fatal);
@@ -137,7 +136,7 @@ impl About<'_> {
         details
     }
 
-    pub(crate) fn certificate(&self, found: &Counterexample) -> Certificate {
+    pub(crate) fn certificate(&self, found: &Counterexample, elements: Option<&[Value]>) -> Certificate {
         let operations: Vec<Json> =
             found.calls.iter().map(|c| json!({"index": c.index, "open": c.is_open()})).collect();
         let body = json!({
@@ -147,6 +146,7 @@ impl About<'_> {
             "keyed": self.keyed,
             "key": self.key,
             "any_start": found.any_start,
+            "elements": elements,
             "operations": operations,
         });
         Certificate { kind: "nonlinearizable".to_owned(), body }

@@ -75,7 +75,10 @@ pub fn check_model(history: &History, options: &Options, budget: &Budget) -> Ver
         ModelName::Register | ModelName::CasRegister => {
             by.either(&register, |object| choose::register(history, object, &register))
         }
-        ModelName::VersionedRegister => by.model(&VersionedRegister { history, register }),
+        ModelName::VersionedRegister => {
+            let model = VersionedRegister { history, register: register.clone() };
+            by.either(&model, |object| choose::versioned(history, object, &register))
+        }
         ModelName::MultiRegister => by.model(&MultiRegister { initial, nil_reads_unknown }),
         ModelName::Mutex => by.model(&Mutex),
         ModelName::OwnerMutex => by.model(&OwnerMutex),
@@ -88,9 +91,13 @@ pub fn check_model(history: &History, options: &Options, budget: &Budget) -> Ver
             Some(initial) => by.model(&Counter { initial }),
             None => Verdict::unknown(NAME, format!("a counter starts at a number, not {initial}")),
         },
-        ModelName::Set => by.model(&Set),
-        ModelName::FifoQueue => by.model(&Collection { rule: Rule::Oldest }),
-        ModelName::UnorderedQueue => by.model(&Collection { rule: Rule::Any }),
+        ModelName::Set => by.either(&Set::default(), |object| choose::set(history, object)),
+        ModelName::FifoQueue => {
+            by.either(&Collection { rule: Rule::Oldest }, |object| choose::queue(history, object, true))
+        }
+        ModelName::UnorderedQueue => {
+            by.either(&Collection { rule: Rule::Any }, |object| choose::queue(history, object, false))
+        }
         ModelName::PriorityQueue => by.model(&Collection { rule: Rule::Least }),
         ModelName::Stack => by.model(&Collection { rule: Rule::Newest }),
         ModelName::KvAppend => Judge { keyed: true, ..by }.model(&KvAppend),
@@ -169,7 +176,7 @@ impl Judge<'_> {
     }
 
     /// By a fast algorithm where the shape allows, else by the general search.
-    fn either<M: Model>(self, model: &M, fast: impl Fn(&Object) -> Fast + Sync) -> Verdict {
+    fn either<M: Model>(self, model: &M, fast: impl Fn(&Object) -> Fast<M> + Sync) -> Verdict {
         let objects = objects(self.history, self.keyed);
         let judge = |object: &Object| self.object(model, object, fast(object));
         let threads = objects.len() > 1 && self.history.len() >= PARALLEL && self.budget.threads > 1;
@@ -228,7 +235,7 @@ impl Judge<'_> {
         verdict.with("model", self.name).with("keys", keys).with("widest_frontier", widest)
     }
 
-    fn object<M: Model>(self, model: &M, object: &Object, fast: Fast) -> Judged {
+    fn object<M: Model>(self, model: &M, object: &Object, fast: Fast<M>) -> Judged {
         let suspects = match fast {
             Fast::NotThisShape => None,
             // The general search gives the order, too, if one is asked for.
@@ -239,6 +246,8 @@ impl Judge<'_> {
             Fast::Broken(suspects) => Some(suspects),
         };
         let algorithm = suspects.as_ref().map_or(FRONTIER, |s| s.algorithm);
+        let only = suspects.as_ref().and_then(|s| s.only.as_ref());
+        let model = only.map_or(model, |(only, _)| only);
         let problem = match &suspects {
             Some(suspects) => project(model, self.history, suspects.operations.iter().copied()),
             None => project(model, self.history, object.indexes(self.history)),
@@ -257,7 +266,7 @@ impl Judge<'_> {
         let outcome = match found {
             Found::Fatal { call, .. } => {
                 let found = reduce(model, &problem, call, effort.made, self.budget);
-                Answer::Invalid(Box::new(self.report(object, &found, suspects)))
+                Answer::Invalid(Box::new(self.report(object, &found, suspects.as_ref())))
             }
             Found::Linearizable if suspects.is_none() => {
                 let mut order = || linearization::order(&mut spec, &problem.calls, &effects, &path);
@@ -277,11 +286,11 @@ impl Judge<'_> {
         Judged { outcome, algorithm, effort }
     }
 
-    fn report(
+    fn report<M>(
         self,
         object: &Object,
         found: &Counterexample,
-        fast: Option<Suspects>,
+        fast: Option<&Suspects<M>>,
     ) -> (Anomaly, Certificate) {
         let about = About {
             history: self.history,
@@ -291,6 +300,8 @@ impl Judge<'_> {
             initial: self.initial,
             nil_reads_unknown: self.nil_reads_unknown,
         };
-        (about.anomaly(found, fast), about.certificate(found))
+        let shape = fast.map(|s| (s.shape, s.sentence.as_str()));
+        let elements = fast.and_then(|s| s.only.as_ref()).map(|(_, elements)| elements.as_slice());
+        (about.anomaly(found, shape), about.certificate(found, elements))
     }
 }

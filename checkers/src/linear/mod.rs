@@ -14,19 +14,25 @@ mod events;
 mod expand;
 mod explain;
 mod frontier;
+mod incremental;
 mod judge;
 mod linearization;
 mod mask;
 mod options;
 mod problem;
+mod queue;
 mod search;
+mod set;
 mod spec;
 mod split;
+mod sweep;
 pub mod verify;
+mod versions;
 mod zones;
 
 #[cfg(test)]
 mod tests;
 
+pub use incremental::Incremental;
 pub use judge::{Linearizable, check_model, check_with};
 pub use options::Options;

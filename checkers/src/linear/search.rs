@@ -102,6 +102,8 @@ pub(crate) fn search<S: Spec>(spec: &mut S, task: Task<'_>, budget: &Budget) -> 
 
 /// Configurations kept at first.
 const NARROW: usize = 64;
+/// The same while operations are pending that may never take effect: there each costs more.
+const NARROWER: usize = 16;
 /// How much wider each new attempt is.
 const WIDER: usize = 8;
 /// Beyond this width nothing is left out.
@@ -169,7 +171,11 @@ impl<'a, S: Spec, K: Mask> Search<'a, S, K> {
                 at += 1;
                 continue;
             }
-            let next = match self.expansion.complete(slot, &self.now, self.width, budget) {
+            let width = match self.width {
+                NARROW if self.expansion.has_open() => NARROWER,
+                width => width,
+            };
+            let next = match self.expansion.complete(slot, &self.now, width, budget) {
                 Ok(next) => next,
                 Err(why) => return spent(why, &steps[furthest..]),
             };

@@ -98,6 +98,17 @@ impl Model for Collection {
         }
     }
 
+    fn pointless(&self, op: &CollectionOp, others: &[&CollectionOp]) -> bool {
+        match op {
+            // An element that nobody took or saw could only be in the way.
+            CollectionOp::Put(element) => {
+                !others.iter().any(|other| matches!(other, CollectionOp::Take(seen) if seen == element))
+            }
+            CollectionOp::TakeUnseen => !others.iter().any(|other| matches!(other, CollectionOp::Put(_))),
+            CollectionOp::Take(_) | CollectionOp::Empty => false,
+        }
+    }
+
     fn describe_state(&self, held: &VecDeque<Value>) -> String {
         match held.len() {
             0 => "empty".to_owned(),

@@ -9,8 +9,12 @@ use squall_history::{Op, Outcome, Value};
 use super::{BadOp, Effect, Model, bad_op};
 
 /// A set, initially empty.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Set;
+#[derive(Clone, Debug, Default)]
+pub struct Set {
+    /// If given, reads are looked at as if there were no other elements. A set is linearizable only if it is
+    /// with some elements left out.
+    pub only: Option<BTreeSet<Value>>,
+}
 
 /// An operation on a set.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -36,7 +40,10 @@ impl Model for Set {
             ("add", _) => Ok(Some(SetOp::Add(op.input.clone()))),
             ("remove", _) => Ok(Some(SetOp::Remove(op.input.clone()))),
             ("read", _) if op.outcome == Outcome::Info => Ok(None),
-            ("read", Some(seen)) => Ok(Some(SetOp::Read(seen.iter().cloned().collect()))),
+            ("read", Some(seen)) => {
+                let looked_at = |v: &&Value| self.only.as_ref().is_none_or(|only| only.contains(v));
+                Ok(Some(SetOp::Read(seen.iter().filter(looked_at).cloned().collect())))
+            }
             _ => Err(bad_op(op, "add, remove, or read that answers a list")),
         }
     }

@@ -8,7 +8,7 @@ use super::findings::Findings;
 use super::graph::Kind;
 use super::models::{Model, boundary, forbids};
 use super::order::Txn;
-use crate::{Anomaly, Valid, Verdict};
+use crate::{Anomaly, Certificate, Valid, Verdict};
 
 /// What was found in a history.
 #[derive(Clone)]
@@ -59,6 +59,10 @@ pub fn judge(check: &str, model: &'static Model, e: Evidence<'_>) -> Verdict {
             anomalies.push(cycle_anomaly(check, name, &named.cycle, e.txns, e.step));
         }
     }
+    let certificate = anomalies.iter().find(|a| a.details.contains_key("edges")).map(|a| Certificate {
+        kind: "cycle".to_owned(),
+        body: json!({"anomaly": a.kind, "edges": a.details["edges"]}),
+    });
     let committed = e.txns.iter().filter(|t| t.committed()).count();
     let mut verdict = Verdict::from_anomalies(check, anomalies)
         .with("anomaly_types", json!(forbidden))
@@ -66,6 +70,7 @@ pub fn judge(check: &str, model: &'static Model, e: Evidence<'_>) -> Verdict {
         .with("also_not", json!(also_not))
         .with("consistency", json!(model.name))
         .with("transactions", json!(e.txns.len()));
+    verdict.certificate = certificate;
     if !counts.is_empty() {
         verdict = verdict.with("anomaly_counts", json!(counts));
     }

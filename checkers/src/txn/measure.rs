@@ -47,11 +47,20 @@ fn measure_serial() {
     let from = Instant::now();
     let p = crate::causal::columns::plain(&h, &Value::Nil);
     println!("columns {:.3}", from.elapsed().as_secs_f64());
-    for (shape, follow) in [(Shape::Serial, Follow::Realtime), (Shape::Serial, Follow::Nothing), (Shape::Snapshot, Follow::Realtime)] {
+    for (shape, follow) in [
+        (Shape::Serial, Follow::Realtime),
+        (Shape::Serial, Follow::Nothing),
+        (Shape::Snapshot, Follow::Realtime),
+    ] {
         let from = Instant::now();
         let problem = Problem::new(&p, shape, follow);
-        let wish: Vec<u32> = (0..problem.nodes() as u32).map(|n| p.txns[problem.txn(n) as usize].completed).collect();
+        let wish: Vec<u32> =
+            (0..problem.nodes() as u32).map(|n| p.txns[problem.txn(n) as usize].completed).collect();
         let solution = solve(&problem, &wish, &Budget::default());
-        println!("{shape:?} {follow:?} {:.3} {}", from.elapsed().as_secs_f64(), matches!(solution, Ok(Solution::Order(_))));
+        println!(
+            "{shape:?} {follow:?} {:.3} {}",
+            from.elapsed().as_secs_f64(),
+            matches!(solution, Ok(Solution::Order(_)))
+        );
     }
 }

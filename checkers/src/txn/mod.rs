@@ -8,6 +8,7 @@ pub mod append;
 #[cfg(test)]
 pub(crate) mod brute;
 pub mod cycles;
+pub mod decide;
 pub mod explain;
 pub mod findings;
 pub mod r#gen;
@@ -22,3 +23,5 @@ pub mod models;
 pub mod order;
 pub mod random;
 pub mod serial;
+pub mod strongest;
+pub mod verify;

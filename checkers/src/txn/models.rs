@@ -200,7 +200,7 @@ pub const MODELS: &[Model] = &[
         &["causal-convergence", "ccv", "transactional-causal", "tcc", "causal+"],
         "Whoever sees an effect sees its causes, own earlier acts included, and all agree on the order of \
          conflicting writes.",
-        &["strong-session-read-atomic", "causal-cerone", "weak-causal"],
+        &["strong-session-read-atomic", "causal-cerone", "weak-causal", "session-guarantees"],
         &["causality-violation-process", "CyclicCF"],
     ),
     txn(

@@ -2,7 +2,9 @@
 //!
 //! Invariants: an operation's index is the order of its invocation; ranks of all invocations and
 //! completions together are distinct and follow real time; an operation that is `info` (or was open when the
-//! log ended) has the completion rank [`NEVER`]. Nothing here depends on hash order.
+//! log ended) has the completion rank [`NEVER`]. Operations of one process follow each other by index, and each
+//! is over before the next begins, except in imported histories whose clocks differed or whose times are
+//! unknown. Nothing here depends on hash order.
 
 mod events;
 mod raw;

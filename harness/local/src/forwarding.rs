@@ -74,9 +74,13 @@ impl Forwarder {
         let now = sys::monotonic();
         while let Some(mut held) = self.queue.pop(now) {
             // The link may have been cut while the packet was on its way.
-            if self.table.lock()[held.link].policy.down {
-                self.table.lock()[held.link].counters.cut += 1;
-            } else {
+            let count = self.offload(&held.frame).packets(&held.frame[HEADROOM..]);
+            let cut = {
+                let link = &mut self.table.lock()[held.link];
+                link.counters.cut += if link.policy.down { count } else { 0 };
+                link.policy.down
+            };
+            if !cut {
                 self.deliver(held.link, held.port, &mut held.frame);
             }
         }

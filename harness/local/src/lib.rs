@@ -3,7 +3,20 @@
 //! Every node has its own user, pid, network, mount, UTS and IPC namespace. A program that makes local
 //! clusters calls [`keeper::run_if_asked`] first thing in `main` and then asks [`LocalProvider`].
 //!
-//! All of the project's unsafe code is in this crate.
+//! ```text
+//! harness            threads: squall-nodes (one a cluster: hears the nodes' inits), squall-fabric (one a
+//! │                  cluster: is the network)
+//! └─ keeper          one thread, made on the first cluster; ends with the harness
+//!    └─ cluster init process 1 of the cluster, owner of its user namespace; ends with keeper or harness
+//!       ├─ node init process 1 of a node: starts, signals and reaps its programs; its wire is the fabric's
+//!       └─ clients   the same for the clients' namespace; makes the sockets that clients connect
+//! ```
+//!
+//! Invariants: only single-threaded processes clone; every process below the harness dies with it, whatever
+//! ended it; whoever is asked to do something answers, or its socket closes. All of the project's unsafe code
+//! is in this crate.
+//!
+//! Deliberately absent: retries, scheduling of faults, knowledge of any target.
 
 mod addressing;
 pub mod bench;

@@ -199,3 +199,39 @@ impl LocalProvider {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_is_traced_where_tracing_is_allowed() {
+        let scope = std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").unwrap_or_default();
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let filtered = status.lines().any(|line| line == "Seccomp:\t2");
+        match try_ptrace() {
+            Ok(finding) => assert!(finding.contains("ptrace")),
+            Err(missing) => {
+                assert!(scope.trim() == "3" || filtered, "{missing:?}, but nothing here forbids it");
+                assert!(!missing.remedies.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_lacking_comes_with_a_remedy() {
+        for tried in [try_fuse(), try_cgroup("cpu"), try_cgroup("no-such-controller")] {
+            if let Err(missing) = tried {
+                assert!(!missing.finding.is_empty() && !missing.remedies.is_empty());
+            }
+        }
+        let missing = try_cgroup("no-such-controller").unwrap_err();
+        assert!(missing.finding.contains("control group"), "{missing:?}");
+        let own = own_group().map(|own| std::fs::read_dir(own).unwrap().flatten());
+        let probes = own
+            .into_iter()
+            .flatten()
+            .filter(|entry| entry.file_name().to_string_lossy().starts_with("squall-probe"));
+        assert_eq!(probes.count(), 0, "the probe's group is removed");
+    }
+}

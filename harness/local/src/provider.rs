@@ -30,6 +30,8 @@ use crate::{keeper, probe, sys, wire};
 
 /// How long a cluster may take to come up before that counts as a failure.
 const LIMIT: Duration = Duration::from_secs(30);
+/// How long the word that explains a node's end may come after that end, milliseconds.
+const LAST_WORD: u16 = 2000;
 /// Largest IP packet on every interface, as on Ethernet.
 const MTU: u32 = 1500;
 
@@ -62,13 +64,15 @@ impl LocalProvider {
         LocalProvider { wires }
     }
 
-    fn wire(&self) -> Wire {
+    /// The kinds of wires to try, the best first.
+    fn wires(&self) -> &'static [Wire] {
         match self.wires {
-            Wires::Tun => Wire::Tun,
-            Wires::Veth => Wire::Veth,
+            Wires::Tun => &[Wire::Tun],
+            Wires::Veth => &[Wire::Veth],
             Wires::Auto => {
                 let tun = open(wire::TUN_DEVICE, OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty());
-                if tun.is_ok() { Wire::Tun } else { Wire::Veth }
+                // That it can be opened does not say that devices can be made with it.
+                if tun.is_ok() { &[Wire::Tun, Wire::Veth] } else { &[Wire::Veth] }
             }
         }
     }
@@ -85,13 +89,13 @@ impl Provider for LocalProvider {
     }
 
     async fn provision(&self, spec: &ClusterSpec) -> Result<Cluster, Error> {
-        let (spec, wire) = (spec.clone(), self.wire());
-        let made = tokio::task::spawn_blocking(move || provision(&spec, wire)).await;
+        let (spec, wires) = (spec.clone(), self.wires());
+        let made = tokio::task::spawn_blocking(move || provision(&spec, wires)).await;
         made.map_err(|error| Error::Broken(format!("making a cluster: {error}")))?
     }
 }
 
-fn provision(spec: &ClusterSpec, wire: Wire) -> Result<Cluster, Error> {
+fn provision(spec: &ClusterSpec, wires: &[Wire]) -> Result<Cluster, Error> {
     if spec.nodes == 0 || spec.nodes > MAX_NODES || spec.clients > MAX_CLIENTS {
         let (nodes, clients) = (spec.nodes, spec.clients);
         return Err(Error::Invalid(format!(
@@ -100,9 +104,16 @@ fn provision(spec: &ClusterSpec, wire: Wire) -> Result<Cluster, Error> {
     }
     let map = Map::new(spec.nodes, spec.clients);
     let folders = Folders::make(&spec.dir, spec.nodes)?;
-    let plan = plan(map, wire, &folders, &spec.visible);
-    let raised = raise(&plan)?;
-    assemble(spec, map, plan, raised, &folders)
+    let mut first = None;
+    for wire in wires {
+        let plan = plan(map, *wire, &folders, &spec.visible);
+        match raise(&plan) {
+            Ok(raised) => return assemble(spec, map, plan, raised, &folders),
+            // The first kind's failure explains most: the others are only what is left.
+            Err(error) => drop(first.get_or_insert(error)),
+        }
+    }
+    Err(first.unwrap_or_else(|| Error::Broken("there is no kind of wire to try".into())))
 }
 
 /// Where each node keeps its things, the clients' host last.
@@ -227,7 +238,8 @@ fn await_nodes(plan: &Plan, cluster: &OwnedFd, sockets: &[OwnedFd]) -> Result<Ve
         }
         for (node, fd) in waiting.iter().zip(&fds) {
             if fd.any() == Some(true) {
-                wires[*node] = hear_node(&plan.nodes[*node].name, sockets[*node].as_fd())?;
+                let wire = hear_node(&plan.nodes[*node].name, sockets[*node].as_fd(), cluster.as_fd())?;
+                wires[*node] = Some(wire);
             }
         }
         if fds.last().and_then(PollFd::any) == Some(true) {
@@ -237,16 +249,21 @@ fn await_nodes(plan: &Plan, cluster: &OwnedFd, sockets: &[OwnedFd]) -> Result<Ve
     Ok(wires.into_iter().flatten().collect())
 }
 
-/// A node's first word. `None` where it ended without one: then its cluster's init says why.
-fn hear_node(name: &str, socket: BorrowedFd<'_>) -> Result<Option<OwnedFd>, Error> {
+/// A node's first word: its wire. Where it ended without one, its cluster's init may say why.
+fn hear_node(name: &str, socket: BorrowedFd<'_>, cluster: BorrowedFd<'_>) -> Result<OwnedFd, Error> {
     let message = sys::receive(socket).map_err(|error| Error::io(format!("hearing {name}"), error.into()))?;
     let Some(message) = message else {
-        return Err(Error::Broken(format!("{name} ended before it was up")));
+        let mut last = [PollFd::new(cluster, PollFlags::POLLIN)];
+        return match poll(&mut last, LAST_WORD) {
+            Ok(1..) => Err(hear_cluster(cluster)),
+            _ => Err(Error::Broken(format!("{name} ended before it was up"))),
+        };
     };
-    match protocol::decode(&message) {
-        Ok(FromNode::Ready) => Ok(message.fds.into_iter().next()),
-        Ok(FromNode::Failed(failed)) => Err(probe::explain(&format!("{name} did not come up"), &failed)),
-        Ok(_) | Err(_) => Err(Error::Broken(format!("{name} said something unexpected"))),
+    let said = protocol::decode(&message);
+    match (said, message.fds.into_iter().next()) {
+        (Ok(FromNode::Ready), Some(wire)) => Ok(wire),
+        (Ok(FromNode::Failed(failed)), _) => Err(probe::explain(&format!("{name} did not come up"), &failed)),
+        _ => Err(Error::Broken(format!("{name} said something unexpected"))),
     }
 }
 

@@ -60,8 +60,9 @@ pub(crate) fn receive(socket: BorrowedFd<'_>) -> nix::Result<Option<Message>> {
     let (length, fds, pid, truncated) = loop {
         let mut parts = [IoSliceMut::new(&mut bytes)];
         match recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut control), MsgFlags::MSG_CMSG_CLOEXEC) {
-            Err(Errno::EINTR) => {}
-            Err(Errno::ECONNRESET) => return Ok(None),
+            // A peer that closes without having read everything leaves a reset in front of its last words.
+            // It is told once; what follows are those words, or the end.
+            Err(Errno::EINTR | Errno::ECONNRESET) => {}
             Err(other) => return Err(other),
             Ok(message) => {
                 let mut fds = Vec::new();

@@ -6,6 +6,7 @@ use squall_checkers::run::node_of;
 use squall_checkers::{Anomaly, Valid};
 use squall_history::Op;
 
+use super::operations::noted;
 use super::proof::Proof;
 use super::run::{Run, fault_name};
 use super::{cycle, linked, logs, prose, spacetime, timeline};
@@ -103,12 +104,12 @@ fn table(run: &Run<'_>, ops: &[Op<'_>]) -> Markup {
 
 fn row(run: &Run<'_>, op: &Op<'_>) -> Markup {
     let node = node_of(run.history, op).map_or(String::new(), |n| format!(", {}", inert(n)));
-    let error = run.history.meta(op.index as usize).and_then(|m| m.error.as_deref());
+    let noted = run.history.meta(op.index as usize).map(noted).unwrap_or_default();
     let on: Vec<_> = run.faults_during(op);
     html! {
         tr data-op=(op.index) {
             td.num { a href={"#op=" (op.index)} { "#" (op.index) } }
-            td { code { (operation(op)) } @if let Some(e) = error { br; span.soft { (cut(&inert(e), 160)) } } (logs::beside(run, op)) }
+            td { code { (operation(op)) } @if !noted.is_empty() { br; span.soft { (noted) } } (logs::beside(run, op)) }
             td { span.chip.(outcome(op.outcome)) { (outcome(op.outcome)) } }
             td.num.tight { (at(op.start)) }
             td.num.tight { @if op.end == u64::MAX { "never ended" } @else { (duration(op.end - op.start)) } }

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use serde_json::Value as Json;
 use squall_checkers::run::{Counts, Errors, Quantiles};
 use squall_checkers::{Budget, Check, Verdict};
-use squall_history::Outcome;
+use squall_history::{Op, Outcome};
 
 use super::run::Run;
 use super::top::pretty;
@@ -54,25 +54,33 @@ fn check(v: &Verdict) -> Markup {
 
 fn by_function(run: &Run<'_>) -> Markup {
     let h = run.history;
-    let mut took: Vec<Vec<u64>> = vec![Vec::new(); h.functions().len()];
-    for op in h.ops().filter(|op| op.outcome == Outcome::Ok) {
-        took[op.f_id as usize].push(op.end - op.start);
-    }
-    let rows = h.functions().iter().zip(Counts::by_f(h)).zip(&mut took);
-    let rows: Vec<_> = rows.map(|((f, c), t)| (f, c, Quantiles::of(t))).collect();
+    let quantiles = |since: fn(&Op<'_>) -> u64| -> Vec<Option<Quantiles>> {
+        let mut took: Vec<Vec<u64>> = vec![Vec::new(); h.functions().len()];
+        for op in h.ops().filter(|op| op.outcome == Outcome::Ok) {
+            took[op.f_id as usize].push(op.end.saturating_sub(since(&op)));
+        }
+        took.iter_mut().map(|t| Quantiles::of(t)).collect()
+    };
+    let sent = quantiles(|op| op.start);
+    // Under open load an operation may wait for a free process; then two latencies differ.
+    let open_load = h.ops().any(|op| op.intended != op.start);
+    let due = if open_load { quantiles(|op| op.intended) } else { vec![None; sent.len()] };
+    let rows: Vec<_> = h.functions().iter().zip(Counts::by_f(h)).zip(sent.iter().zip(&due)).collect();
+    let time = |q: &Option<Quantiles>, part: fn(&Quantiles) -> u64| -> Markup {
+        html! { td.num.right { @match q { Some(q) => (duration(part(q))), None => "–" } } }
+    };
     html! {
         div.scroll { table {
             thead { tr {
                 th scope="col" { "Function" }
                 @for name in ["Count", "ok", "fail", "info", "Median", "95 %", "99 %", "Longest"] { th.right scope="col" { (name) } }
+                @if open_load { th.right scope="col" { "Median since due" } th.right scope="col" { "99 % since due" } }
             } }
-            tbody { @for (f, c, q) in &rows { tr {
+            tbody { @for ((f, c), (sent, due)) in &rows { tr {
                 td { code { (inert(f)) } }
                 @for n in [c.total(), c.ok, c.fail, c.info] { td.num.right { (count(n)) } }
-                @match q {
-                    Some(q) => { @for t in [q.p50, q.p95, q.p99, q.max] { td.num.right { (duration(t)) } } },
-                    None => { @for _ in 0..4 { td.num.right { "–" } } },
-                }
+                (time(sent, |q| q.p50)) (time(sent, |q| q.p95)) (time(sent, |q| q.p99)) (time(sent, |q| q.max))
+                @if open_load { (time(due, |q| q.p50)) (time(due, |q| q.p99)) }
             } } }
         } }
     }

@@ -21,11 +21,7 @@ pub fn index(name: &str, document: &Document, links: &[Option<String>]) -> Strin
         .enumerate()
         .map(|(i, run)| Linked { run, href: links.get(i).cloned().flatten().map(|path| href(&path)) })
         .collect();
-    let (word, tone) = match document.valid {
-        Valid::Yes => ("✓ Valid", "valid"),
-        Valid::No => ("✗ Invalid", "invalid"),
-        Valid::Unknown => ("? Unknown", "unknown"),
-    };
+    let (word, tone) = headline(document);
     let operations: u64 = document.runs.iter().map(|r| r.operations.started).sum();
     let page = html! {
         (DOCTYPE)
@@ -51,6 +47,19 @@ pub fn index(name: &str, document: &Document, links: &[Option<String>]) -> Strin
         }
     };
     page.into_string()
+}
+
+/// The campaign in a word, by the worst of its runs, and the class that colours the page.
+fn headline(document: &Document) -> (&'static str, &'static str) {
+    let any = |outcome| document.runs.iter().any(|r| r.outcome == outcome);
+    match document.valid {
+        Valid::No if any(RunOutcome::Fail) => ("✗ Invalid", "invalid"),
+        _ if any(RunOutcome::Fail) => ("✗ Failed", "invalid"),
+        _ if any(RunOutcome::Error) => ("! Broke", "unknown"),
+        _ if any(RunOutcome::Unknown) || document.runs.is_empty() => ("? Unknown", "unknown"),
+        Valid::No => ("✓ As expected", "valid"),
+        Valid::Yes | Valid::Unknown => ("✓ Valid", "valid"),
+    }
 }
 
 struct Linked<'a> {

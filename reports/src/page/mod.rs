@@ -11,6 +11,7 @@ mod cycle;
 mod faults;
 mod figures;
 mod index;
+mod lanes;
 mod logs;
 mod operations;
 mod proof;

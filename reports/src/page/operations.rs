@@ -205,7 +205,8 @@ fn notes(json: &mut String, run: &Run<'_>, ops: &[Op<'_>]) {
     list(json, "notes", &all, |out, note| text(out, note));
 }
 
-fn noted(meta: &Meta) -> String {
+/// What a client noted, in a line: the row that decided, the raw error or reply, the revision.
+pub fn noted(meta: &Meta) -> String {
     let revision = meta.revision.map(|r| format!("revision {r}"));
     let parts = [meta.row.as_deref().map(str::to_owned), meta.error.clone(), revision];
     let parts: Vec<String> = parts.into_iter().flatten().map(|p| inert(&p)).collect();

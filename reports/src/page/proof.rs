@@ -90,7 +90,11 @@ impl Proof {
     pub fn told(&self) -> Markup {
         html! {
             @if !self.ways.is_empty() {
-                p { "Legal orders, as far as any goes" @if self.ways.len() > WAYS { " (" (WAYS) " of " (self.ways.len()) ")" } ":" }
+                p {
+                    @if self.ways.iter().all(|w| w.order.is_empty()) { "What was possible just before" }
+                    @else { "Legal orders, as far as any goes" }
+                    @if self.ways.len() > WAYS { " (" (WAYS) " of " (self.ways.len()) ")" } ":"
+                }
                 ol.ways { @for way in self.ways.iter().take(WAYS) { li { (told(way)) } } }
             }
             @if !self.edges.is_empty() {
@@ -108,8 +112,10 @@ fn told(way: &Way) -> Markup {
     html! {
         @if last > 0 { "… " }
         (prose(&order.join(" → "), true))
-        @if way.order.is_empty() { "nothing" }
-        @if !way.state.is_empty() { " leaves " code { (cut(&inert(&way.state), STATE)) } }
+        @if !way.state.is_empty() {
+            @if !way.order.is_empty() { " leaves " }
+            code { (cut(&inert(&way.state), STATE)) }
+        }
         @if !way.why.is_empty() { "; " (prose(&cut(&way.why, 400), true)) }
     }
 }

@@ -7,8 +7,9 @@ use rustc_hash::FxHashSet;
 use squall_history::{Op, Outcome, ProcessId, Value};
 
 use super::cluster::ticks;
+use super::lanes::{Faults, leaders};
 use super::proof::{Proof, draw_edges, draw_order};
-use super::run::{Run, fault_name};
+use super::run::Run;
 use crate::plot::{LEFT, Scale, WIDTH, escape};
 use crate::text::{at, clip, count, duration, inert, operation, outcome, transaction, value};
 
@@ -22,8 +23,6 @@ const LABEL: usize = 30;
 const ALONE: usize = 3;
 const LED_TO: usize = 12;
 const REACH: u64 = 2_000_000_000;
-/// Room for the lanes of leader and faults.
-const HEAD: usize = 2 * 20 + 4;
 
 /// Draws what happened from a little before the first of `ops` to a little after the last. Other operations
 /// are shown if they are about the same keys; what is left out is counted below the picture.
@@ -32,13 +31,15 @@ pub fn around(run: &Run<'_>, ops: &[Op<'_>], proof: &Proof) -> String {
     let (shown, left_out) = neighbours(run, ops, &scale);
     let mut rows: BTreeMap<ProcessId, usize> = shown.iter().map(|op| (op.process, 0)).collect();
     rows.values_mut().enumerate().for_each(|(row, place)| *place = row);
-    let height = HEAD + rows.len() * ROW;
+    let faults = Faults::new(run, &scale);
+    let head = faults.bottom();
+    let height = head + rows.len() * ROW;
     let mut svg = String::new();
-    faults(run, &scale, height, &mut svg);
+    faults.draw(run, &scale, height, &mut svg);
     leaders(run, &scale, &mut svg);
     for (process, row) in &rows {
         let node = run.history.node_of(*process).map_or(String::new(), |n| format!(" {}", inert(n)));
-        let (y, line) = (HEAD + row * ROW + 17, HEAD + (row + 1) * ROW);
+        let (y, line) = (head + row * ROW + 17, head + (row + 1) * ROW);
         let _ = write!(
             svg,
             "<text class=\"lane-name\" x=\"{}\" y=\"{y}\" text-anchor=\"end\">{process}{}</text>\
@@ -49,12 +50,14 @@ pub fn around(run: &Run<'_>, ops: &[Op<'_>], proof: &Proof) -> String {
     }
     for op in &shown {
         let proof = ops.iter().any(|o| o.index == op.index);
-        bar(run, &scale, op, HEAD + rows[&op.process] * ROW, proof, &mut svg);
+        let top = head + rows[&op.process] * ROW;
+        bar(run, &scale, op, top, proof, &mut svg);
+        label(run, &scale, op, &shown, top, proof, &mut svg);
     }
     let place = |index: u32| {
         let op = run.history.op(index as usize);
         let (left, right) = edges(run, &scale, &op);
-        Some((left, right, (HEAD + rows.get(&op.process)? * ROW) as f64 + 13.0))
+        Some((left, right, (head + rows.get(&op.process)? * ROW) as f64 + 13.0))
     };
     proof.ways.first().into_iter().for_each(|way| draw_order(way, place, &mut svg));
     draw_edges(&proof.edges, place, &mut svg);
@@ -66,7 +69,7 @@ pub fn around(run: &Run<'_>, ops: &[Op<'_>], proof: &Proof) -> String {
             count(n as u64)
         ),
     };
-    let numbered = match (proof.ways.is_empty(), proof.edges.is_empty()) {
+    let numbered = match (proof.ways.first().is_none_or(|w| w.order.is_empty()), proof.edges.is_empty()) {
         (false, _) => "; numbered: a legal order, as far as it goes",
         (true, false) => "; arrows: what must come before what",
         (true, true) => "",
@@ -133,58 +136,6 @@ fn neighbours<'a>(run: &Run<'a>, ops: &[Op<'a>], scale: &Scale) -> (Vec<Op<'a>>,
     (shown, left_out)
 }
 
-fn faults(run: &Run<'_>, scale: &Scale, height: usize, svg: &mut String) {
-    lane("faults", 34, svg);
-    for w in run.windows.iter().filter(|w| w.overlaps(scale.from, scale.to)) {
-        let (x, right) = (scale.x(w.from()), scale.x(w.to()));
-        let (name, colour) = (escape(&fault_name(w)), run.colour(&w.begin.kind));
-        let _ = write!(
-            svg,
-            "<rect x=\"{x:.1}\" y=\"22\" width=\"{:.1}\" height=\"{}\" fill=\"{colour}\" fill-opacity=\"0.1\"><title>{name} ({}–{})</title></rect>\
-             <rect x=\"{x:.1}\" y=\"22\" width=\"{:.1}\" height=\"3\" fill=\"{colour}\"/>",
-            (right - x).max(1.0),
-            height - 22,
-            at(w.from()),
-            at(w.to().min(run.span.1)),
-            (right - x).max(1.0)
-        );
-        if right - x > name.chars().count() as f64 * 6.5 + 8.0 {
-            let _ = write!(svg, "<text class=\"lane-soft\" x=\"{:.1}\" y=\"37\">{name}</text>", x + 5.0);
-        }
-    }
-}
-
-fn leaders(run: &Run<'_>, scale: &Scale, svg: &mut String) {
-    if run.reigns.is_empty() {
-        return;
-    }
-    lane("leader", 14, svg);
-    for (i, reign) in run.reigns.iter().enumerate() {
-        let to = run.reigns.get(i + 1).map_or(u64::MAX, |next| next.from);
-        if to <= scale.from || reign.from >= scale.to {
-            continue;
-        }
-        let (x, right) = (scale.x(reign.from), scale.x(to));
-        let name = escape(&run.leader_name(reign.from));
-        let _ = write!(
-            svg,
-            "<rect class=\"lead\" x=\"{x:.1}\" y=\"15\" width=\"{:.1}\" height=\"3\" rx=\"1.5\"><title>leader: {name}</title></rect>",
-            (right - x - 1.0).max(1.0)
-        );
-        if right - x > name.chars().count() as f64 * 6.5 + 8.0 {
-            let _ = write!(svg, "<text class=\"lane-soft\" x=\"{:.1}\" y=\"11\">{name}</text>", x + 2.0);
-        }
-    }
-}
-
-fn lane(name: &str, y: usize, svg: &mut String) {
-    let _ = write!(
-        svg,
-        "<text class=\"lane-soft\" x=\"{}\" y=\"{y}\" text-anchor=\"end\">{name}</text>",
-        LEFT - 8
-    );
-}
-
 /// Where an operation's bar begins and ends.
 fn edges(run: &Run<'_>, scale: &Scale, op: &Op<'_>) -> (f64, f64) {
     // An info may take effect at any time after its invocation, so its bar has no end.
@@ -208,22 +159,46 @@ fn bar(run: &Run<'_>, scale: &Scale, op: &Op<'_>, top: usize, proof: bool, svg: 
         escape(&operation(op)),
         at(op.start)
     );
+}
+
+/// Writes what an operation did, in its bar or beside it. Beside it only if it is of the anomaly, and rather
+/// where no other bar of its row is.
+fn label(
+    run: &Run<'_>,
+    scale: &Scale,
+    op: &Op<'_>,
+    shown: &[Op<'_>],
+    top: usize,
+    proof: bool,
+    svg: &mut String,
+) {
+    let (x, right) = edges(run, scale, op);
     let label = short(op);
-    // Bold digits are about this wide; a label that is not of the anomaly only stands where there is room.
+    // Bold digits are about this wide.
     let needed = label.chars().count() as f64 * 6.9 + 8.0;
-    let (x, anchor, shown) = match (width >= needed, x + width + needed < f64::from(WIDTH)) {
-        (true, _) => (x + 4.0, "start", true),
-        (false, true) => (x + width + 4.0, "start", proof),
-        (false, false) => (x - 5.0, "end", proof),
-    };
-    if shown {
-        let _ = write!(
-            svg,
-            "<text class=\"bar-text{key}\" x=\"{x:.1}\" y=\"{}\" text-anchor=\"{anchor}\">{}</text>",
-            top + 17,
-            escape(&label)
-        );
+    let inside = right - x >= needed;
+    if !inside && !proof {
+        return;
     }
+    let covered = |from: f64, to: f64| {
+        let others = shown.iter().filter(|o| o.process == op.process && o.index != op.index);
+        others.map(|o| edges(run, scale, o)).any(|(left, right)| left < to && from < right)
+    };
+    let on_left = x - needed > f64::from(LEFT) && !covered(x - needed, x);
+    let on_right = right + needed < f64::from(WIDTH) && !covered(right, right + needed);
+    let at_edge = right + needed >= f64::from(WIDTH);
+    let (x, anchor) = match (inside, on_right, on_left || at_edge) {
+        (true, ..) => (x + 4.0, "start"),
+        (false, false, true) => (x - 5.0, "end"),
+        (false, ..) => (right + 4.0, "start"),
+    };
+    let _ = write!(
+        svg,
+        "<text class=\"bar-text{}\" x=\"{x:.1}\" y=\"{}\" text-anchor=\"{anchor}\">{}</text>",
+        if proof { " key" } else { "" },
+        top + 17,
+        escape(&label)
+    );
 }
 
 /// An operation without its key: `read → 3`, `write 4`.

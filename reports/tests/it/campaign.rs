@@ -70,6 +70,21 @@ fn the_index_shows_every_run_and_what_was_found() {
 }
 
 #[test]
+fn a_campaign_that_found_what_it_had_to_is_as_expected() {
+    let all = campaign();
+    let head = |names: &[&str]| {
+        let runs = all.runs.iter().filter(|r| names.contains(&&*r.name)).cloned().collect();
+        let page = index("x", &document(None, runs), &[]);
+        page.split("<h1><b>").nth(1).and_then(|h| h.split("</b>").next()).unwrap().to_owned()
+    };
+    assert_eq!(head(&["etcd-known-bug", "raftkv-register-1"]), "✓ As expected:");
+    assert_eq!(head(&["raftkv-register-1"]), "✓ Valid:");
+    assert_eq!(head(&["raftkv-register-1", "etcd-register-1", "raftkv-broken"]), "✗ Invalid:");
+    assert_eq!(head(&["raftkv-vacuous", "raftkv-broken"]), "! Broke:");
+    assert_eq!(head(&[]), "? Unknown:");
+}
+
+#[test]
 fn hostile_runs_stay_inert_in_every_document() {
     let (result, _) = hostile::page();
     let document = document(Some(hostile::payload()), vec![result]);

@@ -1,9 +1,10 @@
-//! The command line: `serve` runs a server, `bugs` lists the museum. Returns exit codes, never exits by itself.
+//! The command line: `serve` runs a server, `sim` simulated clusters, `bugs` lists the museum. Returns exit codes, never exits by itself.
 
 use std::ffi::OsString;
 
-use crate::bugs::BUGS;
+use crate::bugs::{BUGS, Bug};
 use crate::server::{Config, OPTIONS, serve};
+use crate::sim::{StormConfig, storm};
 
 const BAD_ARGUMENTS: i32 = 254;
 
@@ -30,14 +31,71 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> i32 {
             }
             0
         }
-        Some(other) => complain(&format!("unknown command {other:?}; there are: serve, bugs")),
-        None => complain("no command given; there are: serve, bugs"),
+        Some("sim") => match SimOptions::parse(words) {
+            Ok(options) => simulate(&options),
+            Err(why) => complain(&why),
+        },
+        Some(other) => complain(&format!("unknown command {other:?}; there are: serve, sim, bugs")),
+        None => complain("no command given; there are: serve, sim, bugs"),
     }
+}
+
+const SIM_OPTIONS: &str = "\
+  --seeds N        how many storms (default: 1000)
+  --first-seed N   the first of them (default: 0)
+  --nodes N        nodes in each cluster (default: 5)
+  --seconds N      virtual seconds with faults (default: 10)
+  --bug NAME       carry a classic mistake; stops at the first seed that finds it";
+
+/// What `sim` runs.
+#[derive(Debug)]
+struct SimOptions {
+    seeds: u64,
+    first_seed: u64,
+    storm: StormConfig,
+}
+
+impl SimOptions {
+    fn parse(args: impl Iterator<Item = String>) -> Result<SimOptions, String> {
+        let mut options = SimOptions { seeds: 1000, first_seed: 0, storm: StormConfig::default() };
+        let mut args = args;
+        while let Some(name) = args.next() {
+            let value = args.next().ok_or_else(|| format!("{name} needs a value"))?;
+            let number = || value.parse::<u64>().map_err(|e| format!("{name}: {value:?}: {e}"));
+            match name.as_str() {
+                "--seeds" => options.seeds = number()?,
+                "--first-seed" => options.first_seed = number()?,
+                "--nodes" => options.storm.nodes = number()?.clamp(1, 9) as usize,
+                "--seconds" => options.storm.duration = number()? * 1_000_000,
+                "--bug" => options.storm.bug = Some(value.parse::<Bug>().map_err(|e| e.to_string())?),
+                _ => return Err(format!("unknown argument {name:?}; `sim --help` lists them")),
+            }
+        }
+        Ok(options)
+    }
+}
+
+/// Exit codes: 0 no promise was broken, 1 one was.
+fn simulate(options: &SimOptions) -> i32 {
+    let (mut acknowledged, mut reads, mut elections) = (0, 0, 0);
+    for seed in options.first_seed..options.first_seed + options.seeds {
+        let report = storm(seed, &options.storm);
+        if let Some(breach) = report.breaches.first() {
+            println!("seed {seed}: {breach}");
+            return 1;
+        }
+        acknowledged += report.acknowledged;
+        reads += report.reads;
+        elections += report.elections;
+    }
+    let seeds = options.seeds;
+    println!("{seeds} seeds: {acknowledged} writes, {reads} reads, {elections} elections, no promise broken");
+    0
 }
 
 fn usage() -> String {
     format!(
-        "squall raftkv serve OPTIONS    run one node\nsquall raftkv bugs             list the names that --bug takes\n\n{OPTIONS}"
+        "squall raftkv serve OPTIONS    run one node\nsquall raftkv sim OPTIONS      run simulated clusters through storms\nsquall raftkv bugs             list the names that --bug takes\n\nserve:\n{OPTIONS}\n\nsim:\n{SIM_OPTIONS}"
     )
 }
 

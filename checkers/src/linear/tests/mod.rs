@@ -3,6 +3,7 @@
 mod brute;
 mod build;
 mod enumerate;
+mod fast;
 mod models;
 mod search;
 mod whole;

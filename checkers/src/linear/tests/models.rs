@@ -132,7 +132,7 @@ fn set() {
         read(&[]),
         read(&[2]),
     ];
-    holds(&Set, &ops);
+    holds(&Set::default(), &ops);
 }
 
 #[test]

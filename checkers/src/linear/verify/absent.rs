@@ -24,19 +24,24 @@ pub(super) struct Absence<'a> {
     /// Values that a listed operation observes or names.
     observed: BTreeSet<&'a Value>,
     anything_else: bool,
+    /// Whether an element goes in at all.
+    puts: bool,
 }
 
 impl<'a> Absence<'a> {
     pub(super) fn new(kind: &'a Kind, any_start: bool, listed: &[Listed<'a>]) -> Self {
         let closed = || listed.iter().filter(|l| !l.open).map(|l| l.op);
         let mut observed = BTreeSet::new();
-        let mut anything_else = false;
+        let (mut anything_else, mut puts) = (false, false);
         for Listed { op, .. } in listed {
             match (op.f, op.input.as_pair()) {
                 ("read" | "get", _) => _ = observed.insert(op.output),
                 ("cas", _) if op.output.as_str() == Some("mismatch") => anything_else = true,
                 ("cas", Some((old, _))) => _ = observed.insert(old),
-                ("enqueue" | "push", _) => _ = observed.insert(op.input),
+                ("enqueue" | "push", _) => {
+                    observed.insert(op.input);
+                    puts = true;
+                }
                 ("dequeue" | "pop", _) => _ = observed.insert(op.output),
                 _ => {}
             }
@@ -48,6 +53,7 @@ impl<'a> Absence<'a> {
             begin: closed().map(|op| op.invoked).min().unwrap_or(0),
             observed,
             anything_else,
+            puts,
         }
     }
 
@@ -74,7 +80,8 @@ impl<'a> Absence<'a> {
                 !self.observed.contains(op.input)
             }
             ("fifo-queue" | "unordered-queue" | "priority-queue" | "stack", "dequeue" | "pop", _) => {
-                op.outcome == squall_history::Outcome::Ok && !self.observed.contains(op.output)
+                let seen = op.outcome == squall_history::Outcome::Ok;
+                if seen { !self.observed.contains(op.output) } else { !self.puts }
             }
             // A text that no answer contains was gone before anybody looked.
             ("kv-append", "put" | "append", _) => {

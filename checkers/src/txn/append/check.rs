@@ -6,6 +6,7 @@ use super::columns::{Columns, columns};
 use super::depend::dependencies;
 use super::explain::Explainer;
 use super::versions::{Versions, judge_versions, versions};
+use super::visibility::judge_visibility;
 use crate::txn::cycles::analyze::{Input, Report, analyze};
 use crate::txn::judge::{Evidence, judge};
 use crate::txn::models::Model;
@@ -39,6 +40,10 @@ pub fn analysis(history: &History, realtime: bool, budget: &Budget) -> Analysis 
     let found = dependencies(&columns, &versions);
     let input = Input { txns: &columns.txns, edges: &found.edges, helpers: found.helpers, realtime };
     let report = analyze(input, budget);
+    // Where nothing is wrong at all, nothing was missed either.
+    if report.components > 0 {
+        judge_visibility(&mut columns, &versions, budget);
+    }
     Analysis { columns, versions, report }
 }
 

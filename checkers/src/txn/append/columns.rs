@@ -58,6 +58,8 @@ pub struct Columns {
     pub reads: Vec<Read>,
     /// Indexes into `reads` of those that are no prefix of their spine, ascending.
     pub odd: Vec<u32>,
+    /// Elements of odd reads, as (key, code): seen, but at no known place.
+    pub scattered: Vec<(u32, i64)>,
     /// Appends, in order.
     pub appends: Vec<Append>,
     /// Read-then-append pairs.
@@ -276,6 +278,10 @@ fn find_odd(history: &History, out: &mut Columns, conflicted: &FxHashSet<u32>) {
             let spine = &out.spines[key as usize];
             if !spine.iter().zip(seen).all(|(&have, v)| have == out.codes.code(v)) {
                 out.odd.push(at - 1);
+                for v in seen {
+                    let code = out.codes.code(v);
+                    out.scattered.push((key, code));
+                }
                 worst.entry(key).or_insert_with(|| (op.index, value.clone()));
             }
         }

@@ -60,7 +60,7 @@ pub fn dependencies(c: &Columns, v: &Versions) -> Dependencies {
 }
 
 /// A transaction happened if it says so, or if an element of it was read.
-fn happened(c: &Columns, v: &Versions) -> Vec<bool> {
+pub fn happened(c: &Columns, v: &Versions) -> Vec<bool> {
     let mut happened: Vec<bool> = c.txns.iter().map(Txn::committed).collect();
     for &a in v.writer.iter().filter(|&&a| a != NONE) {
         let txn = c.appends[a as usize].txn as usize;

@@ -9,3 +9,4 @@ pub mod columns;
 pub mod depend;
 pub mod explain;
 pub mod versions;
+pub mod visibility;

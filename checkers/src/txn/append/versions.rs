@@ -74,6 +74,7 @@ pub fn versions(c: &mut Columns) -> Versions {
     let mut table: FxHashMap<i64, u32> = FxHashMap::default();
     let mut dense: Vec<u32> = Vec::new();
     let mut findings = std::mem::take(&mut c.findings);
+    c.scattered.sort_unstable();
     for key in 0..keys as u32 {
         v.first.push(v.writer.len() as u32);
         let lookup = Lookup::new(c, &mut v, key, &mut table, &mut dense);
@@ -91,10 +92,22 @@ pub fn versions(c: &mut Columns) -> Versions {
             }
             v.writer.push(append);
         }
+        for &(_, value) in scattered(c, key) {
+            let append = lookup.get(value);
+            if append != NONE {
+                v.observed[append as usize] = true;
+            }
+        }
     }
     v.first.push(v.writer.len() as u32);
     c.findings = findings;
     v
+}
+
+fn scattered(c: &Columns, key: u32) -> &[(u32, i64)] {
+    let from = c.scattered.partition_point(|&(k, _)| k < key);
+    let to = c.scattered.partition_point(|&(k, _)| k <= key);
+    &c.scattered[from..to]
 }
 
 enum Lookup<'a> {

@@ -85,10 +85,8 @@ impl Versions {
                     }
                     match settle(graph, forward, self.side(problem, b, a, key)) {
                         Settled::Forced(side) => {
-                            let news: Side = side
-                                .into_iter()
-                                .filter(|e| graph.reaches(e.from, e.to).is_none())
-                                .collect();
+                            let news: Side =
+                                side.into_iter().filter(|e| graph.reaches(e.from, e.to).is_none()).collect();
                             if !news.is_empty() {
                                 found.push(news);
                             }

@@ -117,6 +117,7 @@ fn step(
 }
 
 /// What the edges say about two sides.
+#[derive(Clone, Debug)]
 pub enum Settled {
     /// One is excluded.
     Forced(Side),

@@ -9,6 +9,7 @@ use super::window::{Window, excerpt};
 use super::{ImportError, Imported, Options, edn, jepsen_log, jsonl, lines, spans, transactions};
 use crate::json::Json;
 use crate::pool::Pool;
+use crate::scan::Stop;
 use crate::{History, Skipped, object, runlog};
 
 /// The formats that are read: `docs/format.md` describes each.
@@ -47,12 +48,16 @@ impl Format {
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
+/// How much is looked at to tell what is packed how: more than one block of zstd, which unpacks whole or not
+/// at all.
+const PEEK_PACKED: u64 = 1 << 18;
+
 /// How much is looked at to tell the format.
-const PEEK: u64 = 1 << 14;
+const PEEK: usize = 1 << 14;
 
 pub(super) fn read<'r>(mut input: Box<dyn Read + 'r>, options: &Options) -> Result<Imported, ImportError> {
     let mut start = Vec::new();
-    input.by_ref().take(PEEK).read_to_end(&mut start)?;
+    input.by_ref().take(PEEK_PACKED).read_to_end(&mut start)?;
     let is_zstd = start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]);
     if is_zstd && is_run_log(&start) {
         let mut reader = runlog::LogReader::new(Cursor::new(start).chain(input));
@@ -124,12 +129,17 @@ fn tell(window: &Window<'_>) -> Result<Option<Format>, ImportError> {
         return if window.ended { Err(ImportError::Empty) } else { Ok(None) };
     };
     let start = &unmarked[blank..];
-    if !window.ended && start.len() < PEEK as usize {
+    if !window.ended && start.len() < PEEK {
         return Ok(None);
     }
     let line = start.split(|&b| b == b'\n').next().unwrap_or_default().trim_ascii_end();
     let format = match start[0] {
-        b'{' | b'[' => braces(start),
+        b'{' | b'[' => match braces(start) {
+            Ok(format) => format,
+            Err(Stop::More) if !window.ended => return Ok(None),
+            // What reads it says what is wrong with it.
+            Err(_) => Some(Format::JsonEvents),
+        },
         b';' | b'(' | b'#' => Some(Format::Edn),
         b'r' | b'w' if matches!(line, [_, b'(', ..]) => Some(Format::PlumeText),
         b'r' | b'w' if matches!(line, [_, b' ' | b'\t', ..]) => Some(Format::AwditText),
@@ -147,26 +157,23 @@ fn tell(window: &Window<'_>) -> Result<Option<Format>, ImportError> {
 
 /// JSON or EDN: the first thing within the first object tells, since EDN has a keyword there, and JSON a text
 /// followed by a colon.
-fn braces(start: &[u8]) -> Option<Format> {
-    let inner = start.iter().position(|b| !matches!(b, b'{' | b'[') && !b.is_ascii_whitespace())?;
+fn braces(start: &[u8]) -> Result<Option<Format>, Stop> {
+    let blank = |b: &u8| matches!(b, b'{' | b'[') || b.is_ascii_whitespace();
+    let Some(inner) = start.iter().position(|b| !blank(b)) else { return Ok(None) };
     match start[inner] {
-        b'"' if start[..inner].contains(&b'{') => json(start),
-        b'"' => None,
-        _ => Some(Format::Edn),
+        b'"' if start[..inner].contains(&b'{') => json(start).map(Some),
+        b'"' => Ok(None),
+        _ => Ok(Some(Format::Edn)),
     }
 }
 
 /// Which kind of JSON, by its first object.
-fn json(start: &[u8]) -> Option<Format> {
-    let open = start.iter().position(|&b| b == b'{')?;
-    let first = match object::read(&mut Json::new(start, open, &mut Pool::default()), |_| None) {
-        Ok(first) => first,
-        // It may be long, or wrong: what reads it says so.
-        Err(_) => return Some(Format::JsonEvents),
-    };
-    match first.kind {
-        Some(kind) if jsonl::LOG_ONLY.contains(&&*kind) => Some(Format::RunLog),
-        _ if first.start.is_some() => Some(Format::JsonOperations),
-        _ => Some(Format::JsonEvents),
-    }
+fn json(start: &[u8]) -> Result<Format, Stop> {
+    let open = start.iter().position(|&b| b == b'{').unwrap_or_default();
+    let first = object::read(&mut Json::new(start, open, &mut Pool::default()), |_| None)?;
+    Ok(match first.kind {
+        Some(kind) if jsonl::LOG_ONLY.contains(&&*kind) => Format::RunLog,
+        _ if first.start.is_some() => Format::JsonOperations,
+        _ => Format::JsonEvents,
+    })
 }

@@ -388,3 +388,26 @@ proptest! {
         let _ = read(&text[..], &Options::default());
     }
 }
+
+#[test]
+fn a_run_log_is_known_by_its_first_line_however_long_its_first_block() {
+    let mut log = crate::runlog::LogWriter::new(Vec::new()).unwrap();
+    let mut state = 7u64;
+    let mut noise = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        format!("{state:016x}")
+    };
+    let options = serde_json::Value::from((0..20_000).map(|_| noise()).collect::<String>());
+    log.push(&crate::Entry::Run(Box::new(crate::RunHeader { options, ..crate::RunHeader::default() })));
+    log.seal(0).unwrap();
+    assert!(log.bytes_written() > PEEK_LESS_THAN_A_BLOCK);
+    let log = log.into_inner();
+    let unpacked = zstd::stream::decode_all(&log[..]).unwrap();
+    for bytes in [log, unpacked] {
+        let imported = read(&bytes[..], &Options::default()).unwrap();
+        assert_eq!((imported.format, imported.history.run.is_some()), (Format::RunLog, true));
+    }
+}
+
+/// A block of noise is longer than this, packed.
+const PEEK_LESS_THAN_A_BLOCK: u64 = 1 << 17;

@@ -14,16 +14,27 @@
 //! wait), raw system calls, timers that the kernel runs on the wall clock. `docs/faults/clock.md` lists these
 //! escapes.
 
-mod descriptors;
-mod inject;
+pub mod bench;
 mod launch;
 mod layout;
 mod mapping;
 mod page;
+
+#[cfg(target_arch = "x86_64")]
+mod descriptors;
+#[cfg(target_arch = "x86_64")]
+mod inject;
+#[cfg(target_arch = "x86_64")]
 mod seccomp;
+#[cfg(target_arch = "x86_64")]
+mod start;
+#[cfg(target_arch = "x86_64")]
 mod stub;
+#[cfg(target_arch = "x86_64")]
 mod supervisor;
+#[cfg(target_arch = "x86_64")]
 mod tracee;
+#[cfg(target_arch = "x86_64")]
 mod vdso;
 
 pub use launch::{Launch, LaunchError, exec_with_clock, supported};

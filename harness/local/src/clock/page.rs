@@ -46,7 +46,7 @@ impl ClockPage {
 
     /// The memory's descriptor, to be handed to whoever starts the node's programs. Closed at `exec`.
     pub fn fd(&self) -> BorrowedFd<'_> {
-        self.shared.page.fd.as_fd()
+        self.shared.page.fd()
     }
 
     /// Changes the clock, ends a strobe, and says what the clock is like now. Blocks for at most about a

@@ -11,24 +11,36 @@ use libc::{c_ulong, pid_t, seccomp_notif, seccomp_notif_resp, sock_filter, sock_
 /// Puts the calling thread, and all it starts from now on, under a filter, and returns the filter's listener.
 /// Only for processes with one thread.
 pub(super) fn listen_to_execs() -> io::Result<OwnedFd> {
-    match install(FLAGS) {
+    match install_best() {
         // Without a capability over its user namespace a process must first give up gaining privileges.
         Err(error) if error.raw_os_error() == Some(libc::EACCES) => {
             // SAFETY: takes no memory.
             if unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) } < 0 {
                 return Err(io::Error::last_os_error());
             }
-            install(FLAGS)
+            install_best()
         }
         other => other,
     }
 }
 
-/// SPEC_ALLOW: programs are slowed by no mitigation that they would not have otherwise. WAIT_KILLABLE (Linux
-/// 5.19): an announced `execve` is not restarted for every signal.
-const FLAGS: c_ulong = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER
-    | libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW
-    | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+/// Whether the kernel can announce system calls to a listener.
+pub(super) fn is_available() -> bool {
+    let action: u32 = libc::SECCOMP_RET_USER_NOTIF;
+    // SAFETY: reads one integer of ours.
+    unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_GET_ACTION_AVAIL, 0, &raw const action) == 0 }
+}
+
+/// SPEC_ALLOW: programs are slowed by no mitigation that they would not have otherwise.
+const FLAGS: c_ulong = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW;
+
+fn install_best() -> io::Result<OwnedFd> {
+    // WAIT_KILLABLE (Linux 5.19): an announced `execve` is not announced anew after every signal.
+    match install(FLAGS | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV) {
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => install(FLAGS),
+        other => other,
+    }
+}
 
 fn install(flags: c_ulong) -> io::Result<OwnedFd> {
     let mut filter = filter();

@@ -14,12 +14,14 @@
 //! Deliberately absent: extended attributes and device files; undoing changes of mode, owner and times;
 //! `sync(2)`, which the kernel does not tell FUSE file systems about.
 
+pub mod bench;
 mod damage;
 mod files;
 mod folders;
 mod glob;
 mod journal;
 mod late;
+mod mount;
 mod options;
 mod power;
 mod random;
@@ -31,5 +33,6 @@ mod state;
 mod tree;
 mod undo;
 
-pub use options::{Options, Owner, mount_options};
+pub use mount::{mount, mount_options};
+pub use options::{Options, Owner};
 pub use serve::FaultFs;

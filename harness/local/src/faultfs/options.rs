@@ -1,15 +1,6 @@
-//! How the file system is mounted and served.
+//! How a disk is served.
 
-use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
-
-/// The last argument of `mount(2)`, for the file system type `fuse`, with an open `/dev/fuse`. To be mounted by
-/// root of the user namespace in which the descriptor was opened; `nosuid` and `nodev` are flags of the call.
-/// Every user of the node may use the mount, within the permissions that its files say.
-pub fn mount_options(fuse: BorrowedFd<'_>) -> String {
-    let fd = fuse.as_raw_fd();
-    format!("fd={fd},rootmode=40000,user_id=0,group_id=0,default_permissions,allow_other")
-}
 
 /// How a disk is served.
 #[derive(Clone, Debug)]

@@ -16,8 +16,13 @@ use super::state::{Shared, lock};
 /// What the kernel may have cached and must forget.
 #[derive(Debug, Default)]
 pub(super) struct Forgotten {
+    /// Files of which nothing cached is right.
     pub inodes: HashSet<u64>,
+    /// Parts of files: number, offset, length. Dropping a large file's whole cache would take long.
+    pub ranges: Vec<(u64, u64, u64)>,
     pub places: Vec<Place>,
+    /// Files whose attributes changed.
+    pub attributes: Vec<u64>,
 }
 
 impl Shared {
@@ -53,16 +58,27 @@ impl Shared {
         let mut sum = Discarded::default();
         for (ino, state) in dirty {
             let torn = loss.torn.map(|torn| (torn, &mut *random));
-            let lost = lock(&state.undo).lose(torn)?;
-            lock(&state.stale).clear();
+            let lost = {
+                let mut undo = lock(&state.undo);
+                forgotten.ranges.extend(undo.ranges().into_iter().map(|(from, length)| (ino, from, length)));
+                undo.lose(torn)?
+            };
+            let mut stale = lock(&state.stale);
+            if !stale.is_empty() {
+                stale.clear();
+                forgotten.inodes.insert(ino);
+            }
             sum.bytes += lost.bytes;
             sum.writes += lost.writes;
             sum.torn_writes += lost.torn_writes;
             sum.files += lost.files;
             sum.survived += lost.survived;
-            forgotten.inodes.insert(ino);
         }
         self.undo_bytes.store(0, Relaxed);
+        // Nobody has anything for the journal any more, those without data at risk included.
+        for state in self.tree().states() {
+            lock(&state.undo).settle();
+        }
         Ok(sum)
     }
 
@@ -122,7 +138,15 @@ impl Shared {
         let Some(notifier) = self.notifier.get() else { return };
         for place in &forgotten.places {
             notifier.inval_entry(INodeNo(place.folder), &place.name).ok();
-            notifier.inval_inode(INodeNo(place.folder), 0, 0).ok();
+        }
+        // A negative offset means the attributes alone.
+        let folders = forgotten.places.iter().map(|place| place.folder);
+        for ino in folders.chain(forgotten.attributes.iter().copied()).collect::<HashSet<_>>() {
+            notifier.inval_inode(INodeNo(ino), -1, 0).ok();
+        }
+        for (ino, from, length) in &forgotten.ranges {
+            let (Ok(from), Ok(length)) = (i64::try_from(*from), i64::try_from(*length)) else { continue };
+            notifier.inval_inode(INodeNo(*ino), from, length).ok();
         }
         for ino in &forgotten.inodes {
             notifier.inval_inode(INodeNo(*ino), 0, 0).ok();
@@ -139,15 +163,15 @@ fn forget_change(change: &Change, forgotten: &mut Forgotten) {
     match change {
         Change::Appeared { place, ino } | Change::Removed { place, ino, .. } => {
             forgotten.places.push(place.clone());
-            forgotten.inodes.insert(*ino);
+            forgotten.attributes.push(*ino);
         }
         Change::Renamed { from, to, ino, .. } => {
             forgotten.places.extend([from.clone(), to.clone()]);
-            forgotten.inodes.insert(*ino);
+            forgotten.attributes.push(*ino);
         }
         Change::Exchanged { one, other, inos } => {
             forgotten.places.extend([one.clone(), other.clone()]);
-            forgotten.inodes.extend(inos);
+            forgotten.attributes.extend(inos);
         }
     }
 }

@@ -30,6 +30,11 @@ impl Entry {
     fn end(&self) -> u64 {
         self.offset + self.written
     }
+
+    /// From where to where it changed the file.
+    fn range(&self) -> (u64, u64) {
+        (self.offset, self.end().max(self.offset + self.old.len() as u64))
+    }
 }
 
 /// The undo log of one file.
@@ -84,6 +89,11 @@ impl Undo {
         self.metadata_changed = true;
     }
 
+    /// The journal has nothing of this file.
+    pub fn settle(&mut self) {
+        (self.metadata_changed, self.touched) = (false, false);
+    }
+
     fn push(&mut self, file: &Arc<File>, entry: Entry) -> u64 {
         let cost = entry.old.len() as u64;
         self.since.get_or_insert_with(Instant::now);
@@ -103,6 +113,20 @@ impl Undo {
     /// Bytes written and not yet durable.
     pub fn unsynced_bytes(&self) -> u64 {
         self.entries.iter().map(|entry| entry.written).sum()
+    }
+
+    /// The parts of the file that differ from what is durable: offset and length, disjoint, in order.
+    pub fn ranges(&self) -> Vec<(u64, u64)> {
+        let mut ranges: Vec<(u64, u64)> = self.entries.iter().map(Entry::range).collect();
+        ranges.sort_unstable();
+        let mut merged: Vec<(u64, u64)> = Vec::new();
+        for (from, to) in ranges {
+            match merged.last_mut().filter(|last| from <= last.1) {
+                Some(last) => last.1 = last.1.max(to),
+                None => merged.push((from, to)),
+            }
+        }
+        merged.into_iter().map(|(from, to)| (from, to - from)).collect()
     }
 
     /// Where it stands now.
@@ -131,6 +155,8 @@ impl Undo {
     }
 
     /// Undoes what was not made durable, or, torn, an arbitrary part of it.
+    ///
+    /// The kernel's cache is then wrong in the ranges that [`Undo::ranges`] named before.
     pub fn lose(&mut self, torn: Option<(Torn, &mut Random)>) -> io::Result<Discarded> {
         let lost = std::mem::take(self);
         self.epoch = lost.epoch + 1;
@@ -291,6 +317,7 @@ mod tests {
         write(&mut undo, &file, 0, b"XYZUVW");
         undo.make_durable(mark);
         assert_eq!(undo.unsynced_bytes(), 11);
+        assert_eq!(undo.ranges(), [(0, 13)]);
         let discarded = undo.lose(None).unwrap();
         assert_eq!(contents(&file), b"01abc56789");
         assert_eq!((discarded.bytes, discarded.writes, discarded.files), (11, 3, 1));

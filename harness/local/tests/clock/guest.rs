@@ -1,7 +1,7 @@
 //! What the test binary does when it is started as a program on a node.
 
 use std::ffi::CString;
-use std::io::{BufRead, Write};
+use std::io::BufRead;
 use std::os::fd::{BorrowedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -20,7 +20,6 @@ pub fn role(word: &str) -> Option<fn(&[String])> {
         "guest-thread-exec" => thread_exec,
         "guest-storm" => storm,
         "guest-exec-loop" => exec_loop,
-        "guest-nanos" => nanos_per_call,
         _ => return None,
     })
 }
@@ -207,16 +206,4 @@ fn exec_loop(arguments: &[String]) {
     let left: u32 = arguments[0].parse().expect("a number");
     let mut next = if left == 0 { myself("guest-read") } else { myself("guest-exec-loop") };
     panic!("{}", next.arg(left.saturating_sub(1).to_string()).exec());
-}
-
-/// `N`: prints the nanoseconds that a call takes on average, over N of them, by the monotonic clock.
-fn nanos_per_call(arguments: &[String]) {
-    let calls: u32 = arguments[0].parse().expect("a number");
-    let start = std::time::Instant::now();
-    for _ in 0..calls {
-        std::hint::black_box(ordinary(libc::CLOCK_REALTIME));
-    }
-    let nanos = start.elapsed().as_nanos() as f64 / f64::from(calls);
-    println!("{nanos:.2}");
-    std::io::stdout().flush().expect("standard output");
 }

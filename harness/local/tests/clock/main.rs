@@ -9,11 +9,19 @@ mod host;
 mod programs;
 
 use libtest_mimic::{Arguments, Failed, Trial};
+use squall_local::clock::bench;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     if let Some((role, rest)) = arguments.get(1).and_then(|word| guest::role(word)).zip(arguments.get(2..)) {
         return role(rest);
+    }
+    bench::run_if_asked();
+    if arguments.get(1).is_some_and(|word| word == "bench") {
+        let figures = bench::measure(1000).expect("a measurement");
+        return figures
+            .iter()
+            .for_each(|figure| println!("{}: {:.2} {}", figure.name, figure.value, figure.unit));
     }
     let mut options = Arguments::from_args();
     // Many of the tests run busy guests; more at a time than there are cores only blurs what fails.

@@ -23,6 +23,8 @@ pub fn tests() -> Vec<Test> {
         test("two hundred clusters leave no descriptor, thread or process", two_hundred),
         test("a cluster that cannot be made says why", cannot_be_made),
         test("what the machine lacks is found and named", probed),
+        test("a machine that allows no namespaces is told so, and tests on it are ignored", no_namespaces),
+        test("a machine with a covered /proc is told so", covered_proc),
         test("the measurements measure", measurements),
         Test::new("an ordinary user runs all of this", ordinary_user).needs(Need::Nodes).needs(Need::Root),
         Test::new("an ordinary user without TUN runs all of this", ordinary_user_without_tun)
@@ -212,11 +214,14 @@ pub fn many(dir: &str) {
             cluster.shut_down().await.unwrap();
         };
         round().await;
+        // A thread that was joined shows for a moment longer.
+        eventually("the first round's threads are gone", || async { held()[0].threads == 0 }).await;
         let before = held();
         assert!(before.iter().any(|held| held.name == "squall-keeper"), "{before:?}");
         for _ in 0..200 {
             round().await;
         }
+        eventually("the last round's threads are gone", || async { held()[0].threads == 0 }).await;
         assert_eq!(held(), before);
     });
 }
@@ -242,6 +247,53 @@ async fn probed() {
     let left = std::fs::read_dir(std::env::temp_dir()).unwrap().flatten();
     let own = format!("squall-probe-{}-", std::process::id());
     assert!(!left.into_iter().any(|entry| entry.file_name().to_string_lossy().starts_with(&own)));
+}
+
+/// The role that says what this machine allows.
+pub fn doctor() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for probe in runtime.block_on(provider().probe()) {
+        println!("{}: {} {}", probe.capability, probe.available, probe.finding);
+        probe.remedies.iter().for_each(|remedy| println!("- {remedy}"));
+    }
+}
+
+/// Runs a shell script in a user namespace of its own, in which it may spoil what it likes; `$0` is this
+/// binary.
+fn in_spoilt_machine(script: &str) -> std::process::Output {
+    let own = std::env::current_exe().unwrap();
+    let unshare = ["--user", "--map-root-user", "--mount", "sh", "-c", script];
+    Command::new("unshare").args(unshare).arg(own).env_remove("SQUALL_REQUIRE").output().unwrap()
+}
+
+async fn no_namespaces() {
+    let forbid = "echo 0 > /proc/sys/user/max_user_namespaces && exec";
+    let output = in_spoilt_machine(&format!("{forbid} \"$0\" {WORD} doctor"));
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.starts_with("nodes: false the cluster did not come up: making a user namespace"), "{text}");
+    assert!(text.contains("user.max_user_namespaces is 0"), "{text}");
+    assert!(text.contains("\n- sudo sysctl -w user.max_user_namespaces=10000"), "{text}");
+    assert!(text.contains("\nlinks: false"), "{text}");
+
+    let ignored = in_spoilt_machine(&format!("{forbid} \"$0\" 'a node is a host of its own'"));
+    let text = String::from_utf8_lossy(&ignored.stdout);
+    assert!(ignored.status.success() && text.contains("1 ignored"), "{text}");
+    assert!(text.contains("ignored (nodes not available: the cluster did not come up"), "{text}");
+    let forbid = format!("export SQUALL_REQUIRE=all; {forbid}");
+    let required = in_spoilt_machine(&format!("{forbid} \"$0\" 'a node is a host of its own'"));
+    assert!(!required.status.success());
+    assert!(
+        String::from_utf8_lossy(&required.stdout).contains("SQUALL_REQUIRE=all, but nodes not available")
+    );
+}
+
+async fn covered_proc() {
+    let output =
+        in_spoilt_machine(&format!("mount --bind /dev/null /proc/version && exec \"$0\" {WORD} doctor"));
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.starts_with("nodes: false the cluster did not come up: mounting /proc"), "{text}");
+    assert!(text.contains("/proc are covered") || text.contains("covers parts of /proc"), "{text}");
+    assert!(text.lines().nth(1).unwrap().starts_with("- "), "{text}");
 }
 
 async fn measurements() {

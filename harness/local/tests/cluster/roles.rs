@@ -26,6 +26,7 @@ pub fn run_if_asked() -> Option<ExitCode> {
         [WORD, "spawner"] => spawner(),
         [WORD, "stubborn"] => stubborn(),
         [WORD, "many", dir] => crate::ends::many(dir),
+        [WORD, "doctor"] => crate::ends::doctor(),
         [WORD, "orphan", _] => crate::ends::orphan(),
         [WORD, "harness", dir] => crate::ends::harness(dir),
         [WORD, ..] => panic!("there is no such role: {words:?}"),

@@ -1,14 +1,15 @@
 //! Faults that stand, and damage: each measured from outside.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::FileExt;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use squall_cluster::{Damage, DiskCall, DiskError, DiskFault};
 
 use crate::Case;
-use crate::stage::{Stage, errno, eventually};
+use crate::stage::{self, Stage, errno, eventually};
 
 pub fn all() -> Vec<Case> {
     vec![
@@ -22,6 +23,7 @@ pub fn all() -> Vec<Case> {
         Case { name: "flipped_bits_are_counted_and_seen", test: flipped },
         Case { name: "truncated_files_lose_their_ends", test: truncated },
         Case { name: "damage_to_no_file_is_an_error", test: no_match },
+        Case { name: "a_server_that_dies_leaves_nobody_waiting", test: server_killed },
     ]
 }
 
@@ -223,4 +225,50 @@ fn no_match(stage: &Stage) {
     stage.write("f", b"");
     let damage = Damage::FlipBits { files: "nothing*".into(), bits: 1, seed: 0 };
     assert!(stage.disk.do_damage(&damage).is_err());
+}
+
+/// The actor: serves a disk of its own whose syncs take an hour, and waits to be killed.
+pub fn serve_and_wait(arguments: &[String]) {
+    let stage = Stage::set(arguments[0].as_ref(), stage::options());
+    stage.faults(&[DiskFault::Slow {
+        calls: vec![DiskCall::Fsync],
+        files: "**".into(),
+        delay: Duration::from_secs(3600),
+        jitter: Duration::ZERO,
+    }]);
+    println!("serving");
+    std::thread::park();
+}
+
+fn server_killed(_: &Stage) {
+    let folder = tempfile::tempdir().unwrap();
+    let myself = std::env::current_exe().unwrap();
+    let mut server = Command::new(myself);
+    server.args(["actor", "serve"]).arg(folder.path()).stdout(Stdio::piped());
+    let mut server = server.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "serving\n");
+    let file = File::create(folder.path().join("mount/f")).unwrap();
+    file.write_all_at(b"data", 0).unwrap();
+    std::thread::scope(|scope| {
+        let (sending, sent) = std::sync::mpsc::channel();
+        let file = &file;
+        let waiting = scope.spawn(move || {
+            sending.send(()).unwrap();
+            errno(file.sync_all())
+        });
+        sent.recv().unwrap();
+        // Whether the sync is already under way or comes too late, it must come back.
+        std::thread::sleep(Duration::from_millis(20));
+        server.kill().unwrap();
+        server.wait().unwrap();
+        assert!([libc::ECONNABORTED, libc::ENOTCONN].contains(&waiting.join().unwrap()));
+    });
+    assert_eq!(errno(file.write_all_at(b"x", 0)), libc::ENOTCONN);
+    drop(file);
+    let target =
+        std::ffi::CString::new(folder.path().join("mount").into_os_string().into_encoded_bytes()).unwrap();
+    // SAFETY: a C string.
+    assert_eq!(unsafe { libc::umount2(target.as_ptr(), libc::MNT_DETACH) }, 0);
 }

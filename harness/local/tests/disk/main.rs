@@ -3,15 +3,19 @@
 //! Each test runs in a process of its own with a private mount namespace (and, for ordinary users, a user
 //! namespace), so nothing of it can reach the machine or outlive the test.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails panics")]
+
 mod calls;
 mod harm;
 mod power;
 mod stage;
+mod twin;
 
 use std::process::Command;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
+use squall_local::faultfs::bench;
 use stage::Stage;
 
 fn main() {
@@ -24,6 +28,14 @@ fn main() {
         if role == "actor" {
             return stage::actor(name)(rest);
         }
+    }
+    bench::run_if_asked();
+    if arguments.get(1).is_some_and(|word| word == "bench") {
+        let place = std::env::current_exe().expect("the test binary");
+        let figures = bench::measure(place.parent().expect("a folder")).expect("a measurement");
+        return figures
+            .iter()
+            .for_each(|figure| println!("{}: {:.2} {}", figure.name, figure.value, figure.unit));
     }
     let mut options = Arguments::from_args();
     options.test_threads.get_or_insert(2);
@@ -39,7 +51,7 @@ struct Case {
 }
 
 fn cases() -> Vec<Case> {
-    [calls::all(), power::all(), harm::all()].into_iter().flatten().collect()
+    [calls::all(), power::all(), harm::all(), twin::all()].into_iter().flatten().collect()
 }
 
 fn trial(case: Case, lacks: Option<&str>) -> Trial {

@@ -3,14 +3,13 @@
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use squall_cluster::{Disk, DiskCounters, DiskFault, PowerLoss};
-use squall_local::faultfs::{FaultFs, Options, Owner, mount_options};
+use squall_local::faultfs::{FaultFs, Options, Owner, mount};
 
 /// A mounted disk.
 pub struct Stage {
@@ -40,6 +39,7 @@ pub fn actor(name: &str) -> fn(&[String]) {
             }
         },
         "map" => crate::power::map_and_wait,
+        "serve" => crate::harm::serve_and_wait,
         other => panic!("no actor {other}"),
     }
 }
@@ -92,16 +92,8 @@ impl Stage {
         let (data, behind) = (folder.join("mount"), folder.join("behind"));
         std::fs::create_dir_all(&data).expect("a folder");
         std::fs::create_dir_all(&behind).expect("a folder");
-        let fuse = File::options().read(true).write(true).open("/dev/fuse").expect("probed before");
-        let target = CString::new(data.as_os_str().as_bytes()).expect("no zero bytes");
-        let given = CString::new(mount_options(fuse.as_fd())).expect("no zero bytes");
-        // SAFETY: all are C strings.
-        let mounted = unsafe {
-            let flags = libc::MS_NOSUID | libc::MS_NODEV;
-            libc::mount(c"squall".as_ptr(), target.as_ptr(), c"fuse".as_ptr(), flags, given.as_ptr().cast())
-        };
-        check(mounted).expect("mounting");
-        let disk = FaultFs::serve(fuse.into(), &behind, options).expect("serving");
+        let fuse = mount(&data).expect("probed before");
+        let disk = FaultFs::serve(fuse, &behind, options).expect("serving");
         Stage { data, behind, disk }
     }
 

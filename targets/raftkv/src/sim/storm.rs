@@ -54,6 +54,10 @@ enum Event {
     Operate,
     Fault,
     Restart(NodeId),
+    /// Down and up again within moments: what a node forgets then, it forgets while it still matters.
+    Blink(NodeId),
+    /// The see-saw tips: this side is cut off now, and the leader in the middle falls over.
+    Tip(Vec<NodeId>, NodeId),
     Heal,
 }
 
@@ -76,6 +80,10 @@ pub struct Storm {
     duplicates: u64,
     max_delay: Micros,
     slow_disk: Micros,
+    /// Its disk takes half a second for everything.
+    stalled: Option<NodeId>,
+    /// How much faster than usual faults follow each other.
+    pace: u64,
     next_operation: u64,
     /// Writes not yet applied where they were proposed: operation to key.
     writes: HashMap<u64, usize>,
@@ -93,8 +101,11 @@ impl Storm {
     pub fn new(seed: u64, config: StormConfig) -> Storm {
         let ids: Vec<NodeId> =
             (1..=config.nodes).map(|i| format!("n{i}").parse().expect("a valid name")).collect();
+        let mut cluster = Cluster::new(&ids, seed, config.bug);
+        // Small messages leave more states between two entries; for nodes that were started again.
+        cluster.max_append_bytes = if seed.is_multiple_of(2) { 0 } else { 512 * 1024 };
         let mut storm = Storm {
-            cluster: Cluster::new(&ids, seed, config.bug),
+            cluster,
             config,
             random: seed,
             queue: BinaryHeap::new(),
@@ -108,6 +119,8 @@ impl Storm {
             duplicates: 0,
             max_delay: 2_000,
             slow_disk: 1_000,
+            stalled: None,
+            pace: 1 + seed % 3 * 2,
             next_operation: 0,
             writes: HashMap::new(),
             reads: HashMap::new(),
@@ -179,6 +192,18 @@ impl Storm {
                 self.cluster.start(id);
                 self.settle(id);
             }
+            Event::Blink(id) => {
+                let waiting = self.cluster.nodes[&id].disk.waiting.len();
+                let survive = if self.chance(500) { waiting } else { 0 };
+                let down = 1_000 + self.below(20_000);
+                self.crash(id, survive, down);
+            }
+            Event::Tip(side, middle) => {
+                self.cut.clear();
+                self.cut_around(&side);
+                let down = 1_000 + self.below(50_000);
+                self.crash(middle, 0, down);
+            }
             Event::Heal => self.heal(),
         }
     }
@@ -201,7 +226,8 @@ impl Storm {
         let unscheduled = node.disk.waiting.back().is_some();
         let deadline = node.core.as_ref().map(|core| core.deadline().max(self.cluster.now));
         if unscheduled {
-            let delay = 50 + self.below(self.slow_disk);
+            let stall = if self.stalled == Some(id) { 500_000 } else { 0 };
+            let delay = stall + 50 + self.below(self.slow_disk);
             self.at(delay, Event::Persist(id, life));
         }
         if let Some(deadline) = deadline
@@ -217,7 +243,12 @@ impl Storm {
 
     fn observe(&mut self, node: NodeId, happening: Happening) {
         match happening {
-            Happening::Role(change) => self.report.elections += usize::from(change.role == Role::Leader),
+            Happening::Role(change) => {
+                self.report.elections += usize::from(change.role == Role::Leader);
+                if change.role == Role::Candidate && self.cluster.now < self.config.duration {
+                    self.trouble_an_election();
+                }
+            }
             Happening::Proposed(n, Err(_)) => drop(self.writes.remove(&n)),
             Happening::Proposed(_, Ok(_)) => {}
             Happening::Applied(entry, Some(done)) if written_by(&done, node) => {
@@ -263,27 +294,27 @@ impl Storm {
     }
 
     fn fault(&mut self) {
-        let wait = 100_000 + self.below(1_500_000);
+        let wait = (100_000 + self.below(1_500_000)) / self.pace;
         self.at(wait, Event::Fault);
-        match self.below(10) {
+        match self.below(14) {
+            10..14 => self.see_saw(),
             8 | 9 => {
                 let (id, keep) = (self.any_node(), self.below(10));
                 self.cluster.snapshot(id, keep);
                 self.settle(id);
             }
             0 | 1 => {
-                let id = self.any_node();
-                self.crash(id);
+                let id = self.leader_or_any();
+                self.crash_for_long(id);
             }
             2 => {
                 for id in self.ids.clone() {
-                    self.crash(id);
+                    self.crash_for_long(id);
                 }
             }
             3 => {
                 // The leader, if there is one: where most can go wrong.
-                let leader = self.ids.iter().copied().find(|&id| self.leads(id));
-                let id = leader.unwrap_or(self.ids[0]);
+                let id = self.leader_or_any();
                 self.cut_around(&[id]);
             }
             4 => {
@@ -291,7 +322,7 @@ impl Storm {
                 self.cut_around(&halves);
             }
             5 => {
-                let pair = (self.any_node(), self.any_node());
+                let pair = (self.leader_or_any(), self.any_node());
                 self.cut.insert(pair);
             }
             6 => (self.loss, self.duplicates) = (self.below(300), self.below(200)),
@@ -301,17 +332,60 @@ impl Storm {
         self.at(heal, Event::Heal);
     }
 
-    fn crash(&mut self, id: NodeId) {
+    /// First one side hears the leader, then the other: what only a part knows is what the next majority may
+    /// lack. The leader's disk is slow meanwhile.
+    fn see_saw(&mut self) {
+        let middle = self.leader_or_any();
+        let mut others: Vec<NodeId> = self.ids.iter().copied().filter(|&id| id != middle).collect();
+        let turn = self.below(others.len() as u64) as usize;
+        others.rotate_left(turn);
+        let second = others.split_off(others.len() / 2);
+        self.cut.clear();
+        self.cut_around(&others);
+        self.stalled = Some(middle);
+        let moment = 20_000 + self.below(500_000);
+        self.at(moment, Event::Tip(second, middle));
+    }
+
+    /// Some of the waiting writes happen to survive, in order.
+    fn crash_for_long(&mut self, id: NodeId) {
+        let survive = self.below(self.cluster.nodes[&id].disk.waiting.len() as u64 + 1) as usize;
+        let down = 10_000 + self.below(1_000_000);
+        self.crash(id, survive, down);
+    }
+
+    fn crash(&mut self, id: NodeId, survive: usize, down: Micros) {
         if self.cluster.core(id).is_none() {
             return;
         }
-        let survive = self.below(self.cluster.nodes[&id].disk.waiting.len() as u64 + 1) as usize;
         self.cluster.crash(id, survive);
         self.report.crashes += 1;
         self.ticks.remove(&id);
         *self.lives.entry(id).or_default() += 1;
-        let down = 10_000 + self.below(1_000_000);
         self.at(down, Event::Restart(id));
+    }
+
+    /// Votes are counted right now: some voters fall over while messages take their time.
+    fn trouble_an_election(&mut self) {
+        if !self.chance(400) {
+            return;
+        }
+        self.max_delay = self.max_delay.max(1_000 + self.below(300_000));
+        for id in self.ids.clone() {
+            if self.chance(400) {
+                let moment = self.below(100_000);
+                self.at(moment, Event::Blink(id));
+            }
+        }
+        let heal = 100_000 + self.below(1_000_000);
+        self.at(heal, Event::Heal);
+    }
+
+    /// Where most can go wrong.
+    fn leader_or_any(&mut self) -> NodeId {
+        let leader = self.ids.iter().copied().find(|&id| self.leads(id));
+        let any = self.any_node();
+        if self.chance(700) { leader.unwrap_or(any) } else { any }
     }
 
     fn cut_around(&mut self, inside: &[NodeId]) {
@@ -325,6 +399,7 @@ impl Storm {
     fn heal(&mut self) {
         self.cut.clear();
         (self.loss, self.duplicates, self.max_delay, self.slow_disk) = (0, 0, 2_000, 1_000);
+        self.stalled = None;
     }
 
     fn peace(&mut self) {
@@ -390,7 +465,7 @@ mod tests {
 
     #[test]
     fn storms_find_the_mistakes_of_the_core() {
-        let bugs = [Bug::LogNotTruncated];
+        let bugs = [Bug::LogNotTruncated, Bug::CountUnsynced];
         for bug in bugs {
             let config = StormConfig { bug: Some(bug), ..StormConfig::default() };
             let found = (0..100).find(|&seed| !storm(seed, &config).breaches.is_empty());

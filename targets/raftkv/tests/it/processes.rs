@@ -433,6 +433,31 @@ fn a_node_joins_takes_over_and_replaces_another() {
 }
 
 #[test]
+fn a_leader_that_slept_does_not_answer_from_its_dreams() {
+    let cluster = Cluster::start(3);
+    cluster.insist(0, "PUT", "/kv/k", Some(json!({"value": "old"})));
+    let leader = cluster.insist(0, "GET", "/status", None)["leader"].clone();
+    let leader = (0..3).find(|i| leader == json!(format!("n{}", i + 1))).unwrap();
+    let pid = cluster.nodes[leader].as_ref().unwrap().id().to_string();
+    let signal = |name: &str| assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+    signal("-STOP");
+    let other = (leader + 1) % 3;
+    cluster.insist(other, "PUT", "/kv/k", Some(json!({"value": "new"})));
+    // The questions are there before it wakes; each is answered with the new value or not at all.
+    for path in ["/kv/k", "/kv/k?consistency=lease"] {
+        let answer = std::thread::scope(|scope| {
+            let asked = scope.spawn(|| cluster.call(leader, "GET", path, None));
+            signal("-CONT");
+            asked.join().unwrap()
+        });
+        if let Ok((200, body)) = answer {
+            assert_eq!(body["value"], json!("new"), "{path}");
+        }
+    }
+    assert_eq!(cluster.insist(leader, "GET", "/kv/k", None)["value"], json!("new"));
+}
+
+#[test]
 fn stops_gracefully_on_sigterm() {
     let mut cluster = Cluster::start(1);
     cluster.insist(0, "PUT", "/kv/k", Some(json!({"value": 1})));

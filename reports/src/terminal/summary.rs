@@ -1,7 +1,4 @@
-//! What a person reads at the end of a run, in a terminal.
-//!
-//! Plain text without colours: whoever prints it knows whether the terminal has any. Values from the target
-//! are inert.
+//! The end of a run in a terminal: the verdict first, then why, how much, which faults, and where the report is.
 
 use std::fmt::Write;
 

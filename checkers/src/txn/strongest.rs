@@ -1,0 +1,338 @@
+//! Given any history: the strongest models that it does not violate, the weakest that it violates, and those
+//! that could not be decided.
+//!
+//! Each model with a procedure is asked, cheapest first; what follows by implication is never computed.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value as Json, json};
+use squall_history::{History, Value};
+
+use super::append::check::{Analysis, analysis};
+use super::decide::{Answer, Plainly};
+use super::micro::{Micro, list, micro};
+use super::models::{Family, MODELS, Model, forbids, implied, model, split_weakest, strongest};
+use crate::{Anomaly, Budget, Check, Valid, Verdict};
+
+/// What a history is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Transactions with appends to lists.
+    Lists,
+    /// Plain reads and writes.
+    Plain,
+}
+
+/// How to read a history.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// The value of every key before the first write (plain reads and writes only).
+    pub initial: Value,
+    /// Whether the order of events is real time.
+    pub realtime: bool,
+}
+
+/// Places a history on the map of models.
+#[derive(Clone, Debug)]
+pub struct Strongest {
+    /// How to read it.
+    pub reading: Reading,
+}
+
+/// What a history is made of: lists, if any micro-operation appends or reads one.
+pub fn form(history: &History) -> Form {
+    let appends = history.ops().any(|op| {
+        let is_list = |m| match m {
+            Micro::Append(..) => true,
+            Micro::Read(_, value) => value.as_list().is_some(),
+            Micro::Write(..) => false,
+        };
+        list(&op).is_some_and(|items| items.iter().filter_map(micro).any(is_list))
+    });
+    if appends { Form::Lists } else { Form::Plain }
+}
+
+/// What is known of every model.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    answers: BTreeMap<&'static str, Answer>,
+}
+
+/// Order in which models are asked: cheap ones from weak to strong, then those that need a search from strong
+/// to weak.
+const ASKED: &[&str] = &[
+    "read-committed",
+    "read-atomic",
+    "strong-session-read-committed",
+    "strong-session-read-atomic",
+    "weak-causal",
+    "causal",
+    "read-your-writes",
+    "monotonic-reads",
+    "monotonic-writes",
+    "writes-follow-reads",
+    "session-guarantees",
+    "pram",
+    "causal-memory",
+    "update-atomic",
+    "cursor-stability",
+    "parallel-snapshot-isolation",
+    "strict-serializable",
+    "linearizable",
+    "strong-session-serializable",
+    "sequential",
+    "strong-snapshot-isolation",
+    "serializable",
+    "repeatable-read",
+    "strong-session-snapshot-isolation",
+    "snapshot-isolation",
+    "prefix",
+    "read-uncommitted",
+];
+
+impl Standing {
+    fn known(&self, m: &Model) -> bool {
+        matches!(self.answers.get(m.name), Some(Answer::Holds(_) | Answer::Violated(_)))
+    }
+
+    /// Records an answer and all that follows from it.
+    fn record(&mut self, m: &'static Model, answer: Answer) {
+        match &answer {
+            Answer::Holds(_) => {
+                for weaker in implied(m) {
+                    if !self.known(weaker) {
+                        self.answers.insert(weaker.name, Answer::Holds(None));
+                    }
+                }
+            }
+            Answer::Violated(_) => {
+                for stronger in MODELS.iter().filter(|s| implied(s).iter().any(|w| w.name == m.name)) {
+                    if !self.known(stronger) {
+                        self.answers.insert(stronger.name, Answer::Violated(Vec::new()));
+                    }
+                }
+            }
+            Answer::Undecided(_) => {
+                if self.known(m) {
+                    return;
+                }
+            }
+        }
+        self.answers.insert(m.name, answer);
+    }
+
+    /// What is known of a model.
+    pub fn answer(&self, name: &str) -> Answer {
+        match self.answers.get(name) {
+            Some(answer) => answer.clone(),
+            None => Answer::Undecided("no procedure decides it for this history".to_owned()),
+        }
+    }
+
+    fn select(&self, keep: impl Fn(&Answer) -> bool) -> Vec<&'static Model> {
+        MODELS.iter().filter(|m| self.answers.get(m.name).is_some_and(&keep)).collect()
+    }
+}
+
+/// Asks every model for a history of plain reads and writes.
+pub fn map_of_plain(asked: &Plainly, budget: &Budget) -> Standing {
+    let mut map = Standing::default();
+    // A serial order settles nearly everything at once.
+    let first: &[&str] = if asked.prepared.serial {
+        &["strict-serializable", "strong-session-serializable", "sequential"]
+    } else {
+        &[]
+    };
+    for name in first.iter().chain(ASKED) {
+        let m = model(name).expect("the list names models");
+        if map.known(m) {
+            continue;
+        }
+        if let Some(answer) = asked.decide(m, budget) {
+            map.record(m, answer);
+        }
+    }
+    if !asked.single {
+        // These two speak of single operations.
+        map.answers.remove("linearizable");
+        map.answers.remove("sequential");
+    }
+    map
+}
+
+/// Models whose violation by list-append histories is known exactly, from cycles and single reads.
+const EXACT_ON_LISTS: &[&str] = &[
+    "read-uncommitted",
+    "read-committed",
+    "strong-session-read-uncommitted",
+    "strong-session-read-committed",
+    "strong-read-uncommitted",
+    "strong-read-committed",
+    "cursor-stability",
+    "consistent-view",
+    "repeatable-read",
+    "snapshot-isolation",
+    "serializable",
+    "read-atomic",
+    "strong-session-read-atomic",
+    "causal",
+    "strong-session-snapshot-isolation",
+    "strong-session-serializable",
+    "strong-snapshot-isolation",
+    "strict-serializable",
+];
+
+/// The map for a history of list-append transactions.
+pub fn map_of_lists(found: &Analysis, realtime: bool) -> Standing {
+    let mut map = Standing::default();
+    for m in MODELS.iter().filter(|m| m.family == Family::Transactions) {
+        let verdict = found.verdict(m);
+        let needs_time =
+            m.name.starts_with("strict-") || (m.name.starts_with("strong-") && !m.name.contains("session"));
+        let answer = match verdict.valid {
+            Valid::No => Answer::Violated(verdict.anomalies),
+            Valid::Yes if EXACT_ON_LISTS.contains(&m.name) && (realtime || !needs_time) => {
+                Answer::Holds(None)
+            }
+            Valid::Yes => continue,
+            Valid::Unknown => Answer::Undecided(verdict.reason.unwrap_or_default()),
+        };
+        map.record(m, answer);
+    }
+    map
+}
+
+impl Check for Strongest {
+    fn name(&self) -> &str {
+        "strongest"
+    }
+
+    fn check(&self, history: &History, budget: &Budget) -> Verdict {
+        let map = self.map(history, budget);
+        let holds = map.select(|a| matches!(a, Answer::Holds(_)));
+        let violated = map.select(|a| matches!(a, Answer::Violated(_)));
+        let undecided: Vec<&'static Model> =
+            MODELS.iter().filter(|m| !holds.iter().chain(&violated).any(|k| k.name == m.name)).collect();
+        let (weakest, _) = split_weakest(&violated);
+        let mut models = Map::new();
+        for (set, word) in [(&holds, "holds"), (&violated, "violated"), (&undecided, "undecided")] {
+            set.iter().for_each(|m| drop(models.insert(m.name.to_owned(), json!(word))));
+        }
+        let mut violations = Map::new();
+        for &name in &weakest {
+            if let Answer::Violated(anomalies) = map.answer(name)
+                && let Some(first) = anomalies.first()
+            {
+                violations.insert(name.to_owned(), violation(first));
+            }
+        }
+        let mut reasons = Map::new();
+        for m in &undecided {
+            if let Answer::Undecided(why) = map.answer(m.name) {
+                reasons.insert(m.name.to_owned(), json!(why));
+            }
+        }
+        let mut verdict = Verdict::valid("strongest");
+        if holds.is_empty() && violated.is_empty() {
+            verdict = Verdict::unknown("strongest", "no model could be decided");
+        }
+        verdict
+            .with("strongest", json!(strongest(&holds)))
+            .with("weakest_violated", json!(weakest))
+            .with("models", Json::Object(models))
+            .with("violations", Json::Object(violations))
+            .with("undecided", Json::Object(reasons))
+    }
+}
+
+impl Strongest {
+    /// What is known of every model.
+    pub fn map(&self, history: &History, budget: &Budget) -> Standing {
+        match form(history) {
+            Form::Lists => {
+                map_of_lists(&analysis(history, self.reading.realtime, budget), self.reading.realtime)
+            }
+            Form::Plain => {
+                let asked = Plainly::new(history, &self.reading.initial, self.reading.realtime, "strongest");
+                map_of_plain(&asked, budget)
+            }
+        }
+    }
+}
+
+fn violation(a: &Anomaly) -> Json {
+    json!({"type": a.kind, "explanation": a.explanation, "operations": a.operations, "details": a.details})
+}
+
+/// Judges plain reads and writes, single or in transactions, by any model of the map.
+#[derive(Clone, Debug)]
+pub struct Plain {
+    /// What the history is judged by.
+    pub model: &'static Model,
+    /// How to read it.
+    pub reading: Reading,
+}
+
+impl Check for Plain {
+    fn name(&self) -> &str {
+        "rw-register"
+    }
+
+    fn check(&self, history: &History, budget: &Budget) -> Verdict {
+        let asked = Plainly::new(history, &self.reading.initial, self.reading.realtime, "rw-register");
+        let answer = match asked.decide(self.model, budget) {
+            Some(Answer::Violated(anomalies)) => Answer::Violated(anomalies),
+            Some(answer) => answer,
+            None => self.by_implication(&asked, budget),
+        };
+        let (certificate, mut verdict) = match answer {
+            Answer::Holds(certificate) => (certificate, Verdict::valid("rw-register")),
+            Answer::Violated(anomalies) => (None, Verdict::from_anomalies("rw-register", anomalies)),
+            Answer::Undecided(why) => (None, Verdict::unknown("rw-register", why)),
+        };
+        verdict.certificate = certificate;
+        let mut types: Vec<&str> = verdict.anomalies.iter().map(|a| a.kind.as_str()).collect();
+        types.sort_unstable();
+        types.dedup();
+        let (not, also_not) = super::models::boundary(types.iter().copied());
+        let types = json!(types);
+        if asked.prepared.plain.ignored > 0 {
+            let ignored = asked.prepared.plain.ignored;
+            verdict.warnings.push(format!("{ignored} operations or micro-operations are not of this model"));
+        }
+        verdict
+            .with("anomaly_types", types)
+            .with("not", json!(not))
+            .with("also_not", json!(also_not))
+            .with("consistency", json!(self.model.name))
+            .with("transactions", json!(asked.prepared.plain.len()))
+    }
+}
+
+impl Plain {
+    /// A model without a procedure holds if a stronger one does, and is violated if a weaker one is.
+    fn by_implication(&self, asked: &Plainly, budget: &Budget) -> Answer {
+        let map = map_of_plain(asked, budget);
+        let answer = map.answer(self.model.name);
+        if let Answer::Violated(own) = &answer
+            && own.is_empty()
+        {
+            let weaker = implied(self.model);
+            let shown = weaker.iter().find_map(|w| match map.answer(w.name) {
+                Answer::Violated(anomalies) if !anomalies.is_empty() => Some(anomalies),
+                Answer::Violated(_) | Answer::Holds(_) | Answer::Undecided(_) => None,
+            });
+            return shown.map_or(answer, Answer::Violated);
+        }
+        answer
+    }
+}
+
+/// Whether a model forbids an anomaly, by names.
+pub fn is_forbidden(by: &str, anomaly: &str) -> bool {
+    model(by).is_some_and(|m| forbids(m, anomaly))
+}
+
+#[cfg(test)]
+#[path = "strongest_tests.rs"]
+mod tests;

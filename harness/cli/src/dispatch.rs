@@ -3,12 +3,13 @@
 use std::ffi::OsString;
 
 use crate::args::{Cli, Command};
-use crate::{Exit, Registry, bench, check, commands, export, run};
+use crate::{Exit, Registry, bench, check, commands, export, run, verify};
 
 pub(crate) fn dispatch(registry: &Registry, cli: &Cli) -> anyhow::Result<Exit> {
     match &cli.command {
         Command::Run(args) => run::run(registry, args),
         Command::Check(args) => check::check(args),
+        Command::Verify(args) => verify::verify(args),
         Command::Analyze(args) => run::analyze(registry, args),
         Command::Bench(args) => bench::bench(args),
         Command::Raftkv { args } => Ok(raftkv(args.clone())),

@@ -22,6 +22,7 @@ mod dispatch;
 mod entry;
 mod exit;
 mod suggest;
+mod verify;
 
 pub use entry::main;
 pub use exit::{Exit, Refused};

@@ -245,8 +245,7 @@ fn the_doctor_says_what_there_is() {
     let expected = if document["ready"] == true { 0 } else { 1 };
     assert_eq!(code(&output), expected);
     for probe in document["probes"].as_array().unwrap() {
-        let has_remedy = !probe["remedies"].as_array().unwrap().is_empty();
-        assert!(probe["available"] == true || has_remedy, "what is missing can be helped: {probe}");
+        assert!(!probe["finding"].as_str().unwrap().is_empty(), "{probe}");
     }
     let raftkv = &document["targets"].as_array().unwrap()[0];
     assert_eq!((&raftkv["name"], &raftkv["available"]), (&"raftkv".into(), &true.into()));
@@ -264,4 +263,25 @@ fn an_export_reads_back_with_the_same_verdict_and_overwrites_nothing() {
         assert_eq!(code(&squall(dir.path(), &args).output().unwrap()), 254, "the file is there already");
         assert_eq!(fs::read(dir.path().join(file)).unwrap(), before);
     }
+}
+
+#[test]
+fn certificates_are_written_accepted_and_rejected() {
+    let dir = histories();
+    let go = |args: &[&str]| squall(dir.path(), args).output().unwrap();
+    for (history, expected) in [("good.edn", 0), ("bad.edn", 1)] {
+        let proof = format!("{history}.json");
+        let check = go(&["check", history, "--model", "register", "--certificate", &proof]);
+        assert_eq!(code(&check), expected, "{}", stderr(&check));
+        let verify = go(&["verify", history, "--certificate", &proof]);
+        assert_eq!(code(&verify), 0, "{history}: {}", stderr(&verify));
+    }
+    let crossed = go(&["verify", "good.edn", "--certificate", "bad.edn.json"]);
+    assert_eq!(code(&crossed), 1, "{}", stderr(&crossed));
+    assert!(stderr(&crossed).contains("REJECTED"));
+    let none = go(&["verify", "good.edn", "--certificate", "nowhere.json", "--format", "json"]);
+    assert_eq!(code(&none), 2);
+    assert_eq!(serde_json::from_slice::<Json>(&none.stdout).unwrap()["accepted"], Json::Null);
+    let no_proof = go(&["verify", "good.edn", "--certificate", "good.edn"]);
+    assert_eq!(code(&no_proof), 254, "that is no certificate");
 }

@@ -37,6 +37,26 @@ pub struct CheckArgs {
     /// How much memory a search may hold beside the history
     #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "2GiB")]
     pub memory_limit: u64,
+    /// Where to write the proof of the verdict, for `squall verify`; of a single history only
+    #[arg(long, value_name = "FILE")]
+    pub certificate: Option<PathBuf>,
+    /// What standard output gets
+    #[arg(long, value_enum, default_value_t, env = "SQUALL_FORMAT")]
+    pub format: Format,
+}
+
+/// Flags of `verify`.
+#[derive(Clone, Debug, Args)]
+pub struct VerifyArgs {
+    /// The run's folder in the store, or a history in any format that `check` reads
+    #[arg(value_name = "RUN", default_value = "store/latest")]
+    pub run: PathBuf,
+    /// The certificate; certificate.json in the run's folder if not given
+    #[arg(long, value_name = "FILE")]
+    pub certificate: Option<PathBuf>,
+    /// Of a history: whether values are [key value] tuples of independent objects
+    #[arg(long, value_enum, default_value = "auto")]
+    pub keyed: KeyedArg,
     /// What standard output gets
     #[arg(long, value_enum, default_value_t, env = "SQUALL_FORMAT")]
     pub format: Format,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{CheckArgs, CompletionsArgs, DoctorArgs, ExportArgs, ListArgs, RunArgs, SchemaArgs};
+use super::{CheckArgs, CompletionsArgs, DoctorArgs, ExportArgs, ListArgs, RunArgs, SchemaArgs, VerifyArgs};
 
 /// Puts a real cluster through a storm and says, with proof, whether it kept its promises
 #[derive(Clone, Debug, Parser)]
@@ -27,6 +27,8 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Judge histories from anywhere
     Check(CheckArgs),
+    /// Accept or reject the certificate of a verdict, by code that shares nothing with the checkers
+    Verify(VerifyArgs),
     /// Judge a stored run again and rewrite its report
     Analyze(AnalyzeArgs),
     /// The Raft KV that comes built in: its server, and the bugs that it can be given
@@ -82,7 +84,4 @@ pub struct BenchArgs {
     /// What to measure; all of it if nothing is named
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
-    /// What standard output gets
-    #[arg(long, value_enum, default_value = "json", env = "SQUALL_FORMAT")]
-    pub format: Format,
 }

@@ -7,7 +7,10 @@ mod more;
 mod run;
 mod values;
 
-pub use check::{CheckArgs, KeyedArg};
+#[cfg(test)]
+mod tests;
+
+pub use check::{CheckArgs, KeyedArg, VerifyArgs};
 pub use cli::{AnalyzeArgs, BenchArgs, Cli, Command, Format};
 pub use more::{CompletionsArgs, DoctorArgs, ExportArgs, ListArgs, Listed, SchemaArgs, SchemaOf};
 pub use run::RunArgs;

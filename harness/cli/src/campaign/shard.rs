@@ -62,6 +62,7 @@ mod tests {
     #[test]
     fn parts_cover_everything_once() {
         for of in 1..=7 {
+            assert!(Shard { part: 1, of }.has(0) && Shard { part: of, of }.has(of as usize - 1));
             for index in 0..50 {
                 let owners = (1..=of).filter(|part| Shard { part: *part, of }.has(index)).count();
                 assert_eq!(owners, 1);

@@ -1,5 +1,6 @@
 //! What a history is judged by: a model and a consistency, by their names.
 
+use squall_checkers::causal::check::Causal;
 use squall_checkers::linear::{self, Options};
 use squall_checkers::models::{self, ModelName};
 use squall_checkers::txn::append::check::ListAppend;
@@ -29,15 +30,37 @@ pub struct ModelEntry {
 pub enum Specification {
     /// Transactions of appends to lists and reads of whole lists.
     ListAppend,
+    /// Reads and writes, single or in transactions.
+    RwRegister,
 }
 
 /// Models beside the sequential specifications.
-pub const MODELS: &[ModelEntry] = &[ModelEntry {
-    name: "list-append",
-    summary: "transactions of [\"append\", k, v] and [\"r\", k, [v …]], judged by their cycles",
-    specification: Specification::ListAppend,
-    consistency: "strict-serializable",
-}];
+pub const MODELS: &[ModelEntry] = &[
+    ModelEntry {
+        name: "list-append",
+        summary: "transactions of [\"append\", k, v] and [\"r\", k, [v …]], judged by their cycles",
+        specification: Specification::ListAppend,
+        consistency: "strict-serializable",
+    },
+    ModelEntry {
+        name: "rw-register",
+        summary: "unique writes [\"w\", k, v] and reads [\"r\", k, v], single or in transactions",
+        specification: Specification::RwRegister,
+        consistency: "causal",
+    },
+];
+
+/// What reads and writes whose version order nobody knows can be judged by.
+const OF_READS_AND_WRITES: [&str; 8] = [
+    "read-committed",
+    "read-atomic",
+    "strong-session-read-committed",
+    "strong-session-read-atomic",
+    "weak-causal",
+    "causal",
+    "causal-memory",
+    "pram",
+];
 
 /// The only consistency of a sequential specification.
 const LINEARIZABLE: &str = "linearizable";
@@ -47,8 +70,8 @@ const LINEARIZABLE: &str = "linearizable";
 pub enum By {
     /// A sequential specification.
     Linear(Options),
-    /// Transactions, by a consistency model.
-    Transactions(&'static ModelEntry, &'static Model),
+    /// Transactions, by a consistency model; the value of every object before the first.
+    Transactions(&'static ModelEntry, &'static Model, Value),
 }
 
 impl By {
@@ -63,20 +86,24 @@ impl By {
             };
         }
         let Some(entry) = MODELS.iter().find(|m| m.name == model) else {
+            // `--model causal` can only mean reads and writes, judged by that.
+            if consistency.is_none() && OF_READS_AND_WRITES.contains(&model) {
+                return By::find("rw-register", Some(model), initial);
+            }
             let names = models::list().iter().map(|m| m.name).chain(MODELS.iter().map(|m| m.name));
             return Err(Refused(format!("--model: no model is named `{model}`; {}", hint(model, names))));
         };
-        if !initial.is_nil() {
-            return Err(Refused(format!("--initial: the model `{model}` starts empty")));
+        if entry.specification == Specification::ListAppend && !initial.is_nil() {
+            return Err(Refused(format!("--initial: lists of the model `{model}` start empty")));
         }
         let wanted = consistency.unwrap_or(entry.consistency);
-        let known = consistency::MODELS.iter().filter(|m| m.family == Family::Transactions);
-        match consistency::model(wanted).filter(|m| m.family == Family::Transactions) {
-            Some(found) => Ok(By::Transactions(entry, found)),
+        let names: Vec<&str> = entry.specification.consistencies().collect();
+        match consistency::model(wanted).filter(|m| names.contains(&m.name)) {
+            Some(found) => Ok(By::Transactions(entry, found, initial)),
             None => {
-                let hint = hint(wanted, known.map(|m| m.name));
+                let hint = hint(wanted, names);
                 Err(Refused(format!(
-                    "--consistency: no consistency of transactions is named `{wanted}`; {hint}"
+                    "--consistency: the model `{model}` is not judged by `{wanted}`; {hint}"
                 )))
             }
         }
@@ -86,7 +113,7 @@ impl By {
     pub fn model(&self) -> &'static str {
         match self {
             By::Linear(options) => options.model.as_str(),
-            By::Transactions(entry, _) => entry.name,
+            By::Transactions(entry, ..) => entry.name,
         }
     }
 
@@ -94,21 +121,46 @@ impl By {
     pub fn consistency(&self) -> &'static str {
         match self {
             By::Linear(_) => LINEARIZABLE,
-            By::Transactions(_, model) => model.name,
+            By::Transactions(_, model, _) => model.name,
         }
+    }
+
+    /// Asks for proof of a valid verdict too, where there is one. It costs time and memory.
+    #[must_use]
+    pub fn with_certificate(mut self) -> By {
+        if let By::Linear(options) = &mut self {
+            options.certificate = true;
+        }
+        self
     }
 
     /// Judges.
     pub fn judge(&self, history: &History, format: Format, budget: &Budget) -> Verdict {
         match self {
             By::Linear(options) => linear::check_model(history, options, budget),
-            By::Transactions(entry, model) => match entry.specification {
+            By::Transactions(entry, model, initial) => match entry.specification {
                 Specification::ListAppend => {
                     let realtime = has_real_time(format);
                     ListAppend { model, realtime }.check(history, budget)
                 }
+                Specification::RwRegister => {
+                    Causal { model, initial: initial.clone() }.check(history, budget)
+                }
             },
         }
+    }
+}
+
+impl Specification {
+    /// What it can be judged by.
+    fn consistencies(self) -> impl Iterator<Item = &'static str> + Clone {
+        consistency::MODELS.iter().map(|m| (m.name, m.family)).filter_map(move |(name, family)| {
+            let judged = match self {
+                Specification::ListAppend => family == Family::Transactions,
+                Specification::RwRegister => OF_READS_AND_WRITES.contains(&name),
+            };
+            judged.then_some(name)
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use squall_checkers::{Budget, Valid, Verdict};
+use squall_checkers::{Budget, Certificate, Valid, Verdict};
 use squall_engine::run::LOG_FILE;
 use squall_history::SCHEMA_VERSION;
 use squall_history::import::{self, ImportError, Imported};
@@ -15,8 +15,12 @@ use super::memory::{peak_bytes, reset_peak};
 use super::timer::Timer;
 use crate::args::CheckArgs;
 
-/// Judges one file.
-pub(crate) fn one(path: &Path, by: &By, args: &CheckArgs) -> Result<Answer, Unreadable> {
+/// Judges one file. Proof is given beside the answer, if there is any.
+pub(crate) fn one(
+    path: &Path,
+    by: &By,
+    args: &CheckArgs,
+) -> Result<(Answer, Option<Certificate>), Unreadable> {
     let file = path.to_string_lossy().into_owned();
     let refuse = |error: String| Unreadable { schema_version: SCHEMA_VERSION, file: file.clone(), error };
     reset_peak();
@@ -43,7 +47,7 @@ pub(crate) fn one(path: &Path, by: &By, args: &CheckArgs) -> Result<Answer, Unre
     for taken in ["model", "consistency", "operations", "file", "format", "schema_version"] {
         details.remove(taken);
     }
-    Ok(Answer {
+    let answer = Answer {
         schema_version: SCHEMA_VERSION,
         file,
         valid: verdict.valid,
@@ -59,7 +63,8 @@ pub(crate) fn one(path: &Path, by: &By, args: &CheckArgs) -> Result<Answer, Unre
         anomalies: verdict.anomalies,
         reason: verdict.reason,
         details,
-    })
+    };
+    Ok((answer, verdict.certificate))
 }
 
 fn read(path: &Path, options: &import::Options) -> Result<Imported, ImportError> {

@@ -30,7 +30,8 @@ fn judge(text: &str, words: &[&str]) -> Result<super::Answer, super::Unreadable>
     fs::write(&path, text).unwrap();
     let args = args(&[&["x"], words].concat());
     let initial = args.initial.as_deref().map_or(Value::Nil, |t| serde_json::from_str(t).unwrap());
-    one(&path, &By::find(&args.model, args.consistency.as_deref(), initial).unwrap(), &args)
+    let by = By::find(&args.model, args.consistency.as_deref(), initial).unwrap();
+    one(&path, &by, &args).map(|(answer, _)| answer)
 }
 
 #[test]
@@ -85,6 +86,9 @@ fn names_are_looked_up_with_suggestions() {
     assert!(error.0.contains("did you mean `serializable`?"), "{error}");
     assert!(find("register", Some("serializable")).is_err());
     assert!(By::find("list-append", None, Value::Int(3)).is_err());
+    assert!(find("rw-register", Some("strict-serializable")).is_err());
+    let by = find("causal", None).unwrap();
+    assert_eq!((by.model(), by.consistency()), ("rw-register", "causal"));
     let by = find("list-append", Some("si")).unwrap();
     assert_eq!((by.model(), by.consistency()), ("list-append", "snapshot-isolation"));
 }
@@ -95,7 +99,7 @@ fn a_folder_of_a_run_stands_for_its_log() {
     fs::write(dir.path().join("history.jsonl.zst"), GOOD).unwrap();
     let args = args(&["x", "--model", "register"]);
     let by = By::find("register", None, Value::Nil).unwrap();
-    assert_eq!(one(dir.path(), &by, &args).unwrap().operations, 2);
+    assert_eq!(one(dir.path(), &by, &args).unwrap().0.operations, 2);
     assert!(one(Path::new("/nowhere/at/all"), &by, &args).unwrap_err().error.contains("cannot read"));
 }
 
@@ -120,10 +124,39 @@ fn labelled_histories_get_their_verdicts() {
         let Ok(by) = By::find(model, consistency, initial) else { continue };
         // The two wide histories belong to the checkers' own tests.
         let args = args(&["x", "--model", model, "--time-limit", "20s"]);
-        let answer = one(&corpora.join(file), &by, &args).unwrap_or_else(|e| panic!("{e:?}"));
+        let (answer, _) = one(&corpora.join(file), &by, &args).unwrap_or_else(|e| panic!("{e:?}"));
         let expected = if verdict == "valid" { Valid::Yes } else { Valid::No };
         assert_eq!(answer.valid, expected, "{file}: {:?}", answer.reason);
         judged += 1;
     }
     assert!(judged >= 80, "only {judged}");
+}
+
+/// AWDIT's files name the strongest level that holds; its levels count session order.
+#[test]
+fn labelled_transactions_get_their_strongest_level() {
+    let Some(corpora) = std::env::var_os("SQUALL_CORPORA") else {
+        eprintln!("skipped: SQUALL_CORPORA names no folder of labelled histories");
+        return;
+    };
+    let corpora = Path::new(&corpora);
+    let labels = fs::read_to_string(corpora.join("labels.tsv")).unwrap();
+    let levels = ["strong-session-read-committed", "strong-session-read-atomic", "causal"];
+    let mut judged = 0;
+    for row in labels.lines().filter(|row| row.contains("\tawdit-text\t")) {
+        let columns: Vec<&str> = row.split('\t').collect();
+        let expected = columns[2].rsplit(' ').next().unwrap();
+        let mut strongest = "none";
+        for level in levels {
+            let by = By::find("rw-register", Some(level), Value::Nil).unwrap();
+            let (answer, _) =
+                one(&corpora.join(columns[0]), &by, &args(&["x", "--model", "rw-register"])).unwrap();
+            if answer.valid == Valid::Yes {
+                strongest = level.trim_start_matches("strong-session-");
+            }
+        }
+        assert_eq!(strongest, expected, "{}", columns[0]);
+        judged += 1;
+    }
+    assert!(judged >= 8);
 }

@@ -7,11 +7,12 @@ use std::path::Path;
 use clap::ValueEnum;
 use squall_engine::run::LOG_FILE;
 use squall_history::History;
-use squall_history::import;
+use squall_history::import::{self, Format};
 
 use super::{csv, edn, jsonl, perfetto};
 use crate::args::ExportArgs;
 use crate::output::{quietly, say};
+use crate::run::find_run;
 use crate::{Exit, Refused};
 
 /// The forms.
@@ -29,25 +30,29 @@ pub enum To {
 
 /// Writes a run's history in another form.
 pub fn export(args: &ExportArgs) -> anyhow::Result<Exit> {
-    let log = args.run.join(LOG_FILE);
-    let path = if args.run.is_dir() { log.as_path() } else { args.run.as_path() };
+    let log = if args.run.is_dir() { find_run(&args.run)?.join(LOG_FILE) } else { args.run.clone() };
+    let path = log.as_path();
     let imported = import::read_file(path, &import::Options::default())
         .map_err(|e| Refused(format!("{}: {e}", path.display())))?;
     for warning in &imported.warnings {
         say(&format!("warning: {warning}"));
     }
+    let write = |out: &mut dyn Write| match (args.to, imported.format) {
+        (To::Jsonl, Format::RunLog) => jsonl::unpack(path, out),
+        (to, _) => write(&imported.history, to, out),
+    };
     match &args.output {
-        None => quietly(write(&imported.history, args.to, &mut io::stdout().lock()))?,
-        Some(file) => to_file(&imported.history, args.to, file)?,
+        None => quietly(write(&mut io::stdout().lock()))?,
+        Some(file) => to_file(write, file)?,
     }
     Ok(Exit::Valid)
 }
 
 /// Writes the whole file or none: nobody's file is overwritten, and no half of one is left.
-fn to_file(history: &History, to: To, path: &Path) -> anyhow::Result<()> {
+fn to_file(write: impl Fn(&mut dyn Write) -> io::Result<()>, path: &Path) -> anyhow::Result<()> {
     let failed = |e: io::Error| Refused(format!("cannot write {}: {e}", path.display()));
     let mut file = File::create_new(path).map_err(failed)?;
-    if let Err(e) = write(history, to, &mut file).and_then(|()| file.sync_all()) {
+    if let Err(e) = write(&mut file).and_then(|()| file.sync_all()) {
         // It is ours, and not whole.
         let _ = fs::remove_file(path);
         return Err(anyhow::Error::new(e).context(format!("cannot write {}", path.display())));

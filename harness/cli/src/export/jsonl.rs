@@ -1,8 +1,12 @@
-//! JSON lines: one event a line, as `check` reads them; faults as acts of the process `nemesis`.
+//! JSON lines. A run's log is unpacked as it is: its lines say everything. Any other history becomes one event a
+//! line, as `check` reads them, with faults as acts of the process `nemesis`.
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::path::Path;
 
 use serde::Serialize;
+use squall_history::runlog::LogReader;
 use squall_history::{EventKind, Fault, FaultPhase, History, Meta, Value};
 
 use super::events::{Step, events};
@@ -18,6 +22,26 @@ pub(crate) fn write(history: &History, out: &mut dyn Write) -> io::Result<()> {
     }
     faults.try_for_each(|fault| line(out, &fault_line(fault)))
 }
+
+/// The lines of a run's log, without what its end had lost.
+pub(crate) fn unpack(path: &Path, out: &mut dyn Write) -> io::Result<()> {
+    let mut file = File::open(path)?;
+    let mut start = [0; 4];
+    let packed = file.read_exact(&mut start).is_ok() && start == ZSTD;
+    file.rewind()?;
+    if !packed {
+        return io::copy(&mut file, out).map(drop);
+    }
+    let mut reader = LogReader::new(&mut file);
+    while reader.next_frame().map_err(io::Error::other)?.is_some() {}
+    let lost = reader.skipped().bytes;
+    let length = file.metadata()?.len().saturating_sub(lost);
+    file.rewind()?;
+    zstd::stream::copy_decode(file.take(length), out)
+}
+
+/// The first bytes of a zstd frame.
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 fn line<T: Serialize>(out: &mut dyn Write, value: &T) -> io::Result<()> {
     serde_json::to_writer(&mut *out, value)?;

@@ -90,11 +90,11 @@ fn edn_reads_back_with_a_mismatch_as_a_failure() {
 
 #[test]
 fn an_info_stands_before_the_next_act_of_its_process() {
-    // Without times every event has the same one, so only the order of each process is left.
-    let edn = "{:process 0, :type :invoke, :f :write, :value 1}
-        {:process 0, :type :info, :f :write, :value 1}
-        {:process 0, :type :invoke, :f :read, :value nil}
-        {:process 0, :type :ok, :f :read, :value 1}";
+    // At one time only the order of each process is left.
+    let edn = "{:process 0, :type :invoke, :f :write, :value 1, :time 5}
+        {:process 0, :type :info, :f :write, :value 1, :time 5}
+        {:process 0, :type :invoke, :f :read, :value nil, :time 5}
+        {:process 0, :type :ok, :f :read, :value 1, :time 5}";
     let read = import::read(edn.as_bytes(), &Options::default()).unwrap().history;
     let mut out = Vec::new();
     jsonl::write(&read, &mut out).unwrap();

@@ -214,7 +214,7 @@ fn time_name() -> String {
 }
 
 /// The folder of a run that a person named: the run's own, or that of a campaign with a single run.
-pub(super) fn find_run(path: &Path) -> anyhow::Result<PathBuf> {
+pub(crate) fn find_run(path: &Path) -> anyhow::Result<PathBuf> {
     let log = squall_engine::run::LOG_FILE;
     if path.join(log).is_file() {
         return Ok(path.to_owned());

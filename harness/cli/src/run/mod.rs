@@ -15,5 +15,5 @@ mod store;
 pub use analyze::analyze;
 pub use campaign::run;
 
-pub(crate) use campaign::expected;
+pub(crate) use campaign::{expected, find_run};
 pub(crate) use reproduce::command;

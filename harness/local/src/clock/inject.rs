@@ -57,13 +57,10 @@ pub(super) fn give_clock(tracee: Tracee, page: BorrowedFd<'_>) -> Result<(), Ref
     }
     let auxiliary = find_vdso_entry(tracee, registers.rsp)?;
     let vdso = read_vdso(tracee, auxiliary.value)?;
-    let mask = tracee.signal_mask().map_err(failed("reading its signal mask"))?;
-    tracee.set_signal_mask(u64::MAX).map_err(failed("blocking its signals"))?;
     let mut calls = Calls { tracee, instruction: vdso.syscall_instruction()?, registers };
     let copy = install(&mut calls, &vdso, page)?;
     tracee.write(auxiliary.value_at, &copy.to_le_bytes()).map_err(failed("pointing it to its clock"))?;
-    tracee.set_registers(&registers).map_err(failed("restoring its registers"))?;
-    tracee.set_signal_mask(mask).map_err(failed("restoring its signal mask"))
+    tracee.set_registers(&registers).map_err(failed("restoring its registers"))
 }
 
 /// The code segment of 64-bit user programs in Linux; 32-bit ones have another.
@@ -166,7 +163,7 @@ struct Calls {
 }
 
 impl Calls {
-    /// Runs one call to its end. All signals but SIGKILL and SIGSTOP are blocked meanwhile.
+    /// Runs one call to its end.
     fn call(&mut self, what: &'static str, number: i64, arguments: [u64; 6]) -> Result<u64, Refused> {
         let mut registers = self.registers;
         registers.rip = self.instruction;
@@ -185,8 +182,9 @@ impl Calls {
         }
     }
 
-    /// Waits until it has stopped at a point where it receives no signal. SIGSTOP cannot be blocked: it is
-    /// passed on, so that the kernel keeps the books of the group's stop; the tracee joins it when let go.
+    /// Waits until it has stopped at a point where it receives no signal. Signals are passed on: a program has no
+    /// handlers yet, so they do nothing, end it, or stop it; of a stop the kernel keeps the books, and the tracee
+    /// joins it when it is let go.
     fn wait_for_stop(&self, what: &'static str) -> Result<(), Refused> {
         loop {
             match wait().map_err(failed(what))?.1 {

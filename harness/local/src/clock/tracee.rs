@@ -74,17 +74,6 @@ impl Tracee {
         self.request(libc::PTRACE_SETREGS, 0, std::ptr::from_ref(registers) as u64)
     }
 
-    /// Its set of blocked signals.
-    pub fn signal_mask(self) -> io::Result<u64> {
-        let mut mask = 0u64;
-        self.request(libc::PTRACE_GETSIGMASK as c_uint, 8, &raw mut mask as u64)?;
-        Ok(mask)
-    }
-
-    pub fn set_signal_mask(self, mask: u64) -> io::Result<()> {
-        self.request(libc::PTRACE_SETSIGMASK as c_uint, 8, &raw const mask as u64)
-    }
-
     fn request(self, request: c_uint, address: u64, data: u64) -> io::Result<()> {
         // SAFETY: no request used in this module lets the kernel write anywhere but through `data`, which is
         // then a pointer to a live variable of the size that the request wants.

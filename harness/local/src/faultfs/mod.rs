@@ -15,6 +15,7 @@
 //! Deliberately absent: extended attributes and device files; undoing changes of mode, owner and times;
 //! `sync(2)`, which the kernel does not tell FUSE file systems about.
 
+mod attributes;
 pub mod bench;
 mod damage;
 mod files;

@@ -2,10 +2,9 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use fuser::{
     BsdFileFlags, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation, INodeNo,
@@ -15,11 +14,11 @@ use fuser::{
 };
 use squall_cluster::DiskCall;
 
+use super::attributes::{AttributeChange, attributes, timespec};
 use super::folders::Creator;
 use super::journal::Place;
-use super::options::Owner;
 use super::rules::Decision;
-use super::state::{OpenFile, Shared, os};
+use super::state::{OpenFile, Shared};
 
 /// How long the kernel may believe what it was told. Changes that it did not ask for are announced to it.
 const TTL: Duration = Duration::from_secs(1);
@@ -127,67 +126,8 @@ impl Server {
     }
 }
 
-/// What is to change of a file's attributes.
-#[derive(Debug)]
-struct AttributeChange {
-    mode: Option<u32>,
-    uid: Option<u32>,
-    gid: Option<u32>,
-    size: Option<u64>,
-    times: [Option<libc::timespec>; 2],
-}
-
 fn place(parent: INodeNo, name: &OsStr) -> Place {
     Place { folder: parent.0, name: OsString::from(name) }
-}
-
-fn attributes(shared: &Shared, metadata: &std::fs::Metadata) -> io::Result<FileAttr> {
-    let (uid, gid) = match shared.options.owner {
-        Owner::Same => (metadata.uid(), metadata.gid()),
-        Owner::Single { uid, gid } => (uid, gid),
-    };
-    let kind = FileType::from_std(metadata.file_type()).ok_or_else(|| os(libc::EIO))?;
-    Ok(FileAttr {
-        ino: INodeNo(shared.number_of(metadata)),
-        size: metadata.size(),
-        blocks: metadata.blocks(),
-        atime: time(metadata.atime(), metadata.atime_nsec()),
-        mtime: time(metadata.mtime(), metadata.mtime_nsec()),
-        ctime: time(metadata.ctime(), metadata.ctime_nsec()),
-        crtime: UNIX_EPOCH,
-        kind,
-        perm: (metadata.mode() & 0o7777) as u16,
-        nlink: u32::try_from(metadata.nlink()).unwrap_or(u32::MAX),
-        uid,
-        gid,
-        rdev: 0,
-        blksize: 4096,
-        flags: 0,
-    })
-}
-
-fn time(seconds: i64, nanos: i64) -> SystemTime {
-    let nanos = Duration::from_nanos(nanos.unsigned_abs());
-    match u64::try_from(seconds) {
-        Ok(seconds) => UNIX_EPOCH + Duration::from_secs(seconds) + nanos,
-        Err(_) => UNIX_EPOCH - Duration::from_secs(seconds.unsigned_abs()) + nanos,
-    }
-}
-
-fn timespec(time: TimeOrNow) -> libc::timespec {
-    let time = match time {
-        TimeOrNow::Now => return libc::timespec { tv_sec: 0, tv_nsec: libc::UTIME_NOW },
-        TimeOrNow::SpecificTime(time) => time,
-    };
-    match time.duration_since(UNIX_EPOCH) {
-        Ok(since) => libc::timespec { tv_sec: since.as_secs() as i64, tv_nsec: since.subsec_nanos().into() },
-        Err(before) => {
-            let before = before.duration();
-            let whole = before.as_secs() as i64 + i64::from(before.subsec_nanos() > 0);
-            let nanos = (1_000_000_000 - before.subsec_nanos()) % 1_000_000_000;
-            libc::timespec { tv_sec: -whole, tv_nsec: nanos.into() }
-        }
-    }
 }
 
 impl Filesystem for Server {

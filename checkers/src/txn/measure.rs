@@ -64,3 +64,31 @@ fn measure_serial() {
         );
     }
 }
+
+#[test]
+#[ignore = "a measurement"]
+fn measure_anomalies() {
+    use super::gen_weak::{LaggingStore, SnapshotStore};
+    let n: u64 = std::env::var("N").ok().and_then(|n| n.parse().ok()).unwrap_or(100_000);
+    let h = SnapshotStore { transactions: n, sessions: 10, keys: 10 }.run(1);
+    let from = Instant::now();
+    let found = analysis(&h, true, &Budget::default());
+    let verdict = found.verdict(model("serializable").unwrap());
+    println!(
+        "anomalies {n}: {:.3} s; {} components, largest {}; {:?} {:?}",
+        from.elapsed().as_secs_f64(),
+        found.report.components,
+        found.report.largest,
+        verdict.details["anomaly_types"],
+        verdict.warnings
+    );
+    let h = LaggingStore { transactions: n / 5, sessions: 20, keys: 100, length: 10 }.run(1);
+    let from = Instant::now();
+    let found = prepare(&h, &Value::Nil).causal("causal", true, &Budget::default());
+    println!(
+        "causal with lag {}: {:.3} s, {:?}",
+        n / 5,
+        from.elapsed().as_secs_f64(),
+        found.map(|f| f.len())
+    );
+}

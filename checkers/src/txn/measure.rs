@@ -47,6 +47,12 @@ fn measure_serial() {
     let from = Instant::now();
     let p = crate::causal::columns::plain(&h, &Value::Nil);
     println!("columns {:.3}", from.elapsed().as_secs_f64());
+    let from = Instant::now();
+    let found = super::serial::rolling::rolling_order(&p, &Budget::default()).is_some();
+    println!("rolling {n} {:.3} {found}", from.elapsed().as_secs_f64());
+    if std::env::var("SOLVE").is_err() {
+        return;
+    }
     for (shape, follow) in [
         (Shape::Serial, Follow::Realtime),
         (Shape::Serial, Follow::Nothing),

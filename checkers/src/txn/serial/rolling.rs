@@ -14,20 +14,24 @@ use crate::causal::columns::{Access, INITIAL, Plain};
 use crate::causal::order::is_serial;
 use crate::txn::append::versions::group;
 
-/// Transactions in a window.
-const WINDOW: usize = 128;
+/// Transactions in a window: narrow ones are quick, wide ones see mistakes coming.
+const WINDOWS: [usize; 3] = [96, 384, 1536];
 /// It grows up to this if nothing can be kept.
 const WIDEST: usize = 4096;
 
 /// Looks for a serial order of all transactions that follows real time.
 pub fn rolling_order(p: &Plain, budget: &Budget) -> Option<Vec<u32>> {
+    WINDOWS.iter().find_map(|&window| roll(p, window, budget))
+}
+
+fn roll(p: &Plain, window: usize, budget: &Budget) -> Option<Vec<u32>> {
     let mut rolling = Rolling::new(p);
-    let mut width = WINDOW;
+    let mut width = window;
     while rolling.order.len() < p.len() {
         rolling.admit(width);
         let kept = rolling.advance(width, budget)?;
         if kept > 0 {
-            width = WINDOW;
+            width = window;
         } else if width >= WIDEST {
             return None;
         } else {

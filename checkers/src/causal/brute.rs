@@ -129,10 +129,12 @@ pub fn pram(all: &[&Plain<'_>]) -> bool {
     per_process(all, &|a, b, _| precedes(&all[a].txn, &all[b].txn, Follow::Process))
 }
 
+type ReadsFrom = Vec<Vec<(Value, Option<usize>)>>;
+
 /// Reads of a transaction with the position of their writer, where that is another one; `None` within if the
 /// initial value was read. `None` if some read is of a value that nobody finally wrote, or of an own one
 /// wrongly.
-fn reads_from(all: &[&Plain<'_>]) -> Option<Vec<Vec<(Value, Option<usize>)>>> {
+fn reads_from(all: &[&Plain<'_>]) -> Option<ReadsFrom> {
     let mut found = Vec::new();
     for (i, t) in all.iter().enumerate() {
         let (mut own, mut reads) = (State::new(), Vec::new());

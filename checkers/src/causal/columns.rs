@@ -365,10 +365,7 @@ fn emit(d: Draft, source: &[u32], kept: &[bool], mut out: Plain) -> Plain {
     }
     let mut sessions: FxHashMap<u32, (u32, u32)> = FxHashMap::default();
     let mut last: Vec<(u32, i64)> = Vec::new();
-    for t in 0..d.txns.len() {
-        if !kept[t] {
-            continue;
-        }
+    for (t, _) in kept.iter().enumerate().filter(|(_, kept)| **kept) {
         let fresh = sessions.len() as u32;
         let session = sessions.entry(d.txns[t].process).or_insert((fresh, 0));
         session.1 += 1;

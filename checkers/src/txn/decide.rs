@@ -11,6 +11,7 @@ use super::explain::{Step, cycle_anomaly};
 use super::graph::Kind;
 use super::models::Model;
 use super::serial::problem::{Follow, Problem, Shape};
+use super::serial::rolling::rolling_order;
 use super::serial::solve::{Solution, solve};
 use crate::causal::check::{Prepared, prepare};
 use crate::causal::columns::INITIAL;
@@ -18,6 +19,9 @@ use crate::causal::isolation::Axiom;
 use crate::causal::memory::Start;
 use crate::causal::sessions::{Guarantees, session_guarantees};
 use crate::{Anomaly, Budget, Certificate};
+
+/// Longer histories are tried a window at a time first.
+const LONG: usize = 500;
 
 /// What is known of a model.
 #[derive(Clone, Debug)]
@@ -154,6 +158,13 @@ impl Plainly {
             && (follow != Follow::Realtime || self.in_real_time(order))
         {
             return Answer::Holds(Some(self.order_certificate(shape, follow, order)));
+        }
+        // A serial order in real time serves every form.
+        if self.realtime
+            && p.len() > LONG
+            && let Some(order) = rolling_order(p, budget)
+        {
+            return Answer::Holds(Some(self.order_certificate(shape, follow, &order)));
         }
         // An order in real time serves the weaker forms too, and is the easiest to find.
         if self.realtime && follow != Follow::Realtime {

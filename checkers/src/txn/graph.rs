@@ -262,6 +262,7 @@ pub fn components(graph: &Graph, allowed: u8) -> Components {
 }
 
 #[cfg(test)]
+#[allow(clippy::needless_range_loop, reason = "matrices read best by index")]
 mod tests {
     use super::*;
     use crate::txn::random::Random;

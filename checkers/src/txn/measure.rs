@@ -47,6 +47,12 @@ fn measure_serial() {
     let from = Instant::now();
     let p = crate::causal::columns::plain(&h, &Value::Nil);
     println!("columns {:.3}", from.elapsed().as_secs_f64());
+    let from = Instant::now();
+    let found = super::serial::rolling::rolling_order(&p, &Budget::default()).is_some();
+    println!("rolling {n} {:.3} {found}", from.elapsed().as_secs_f64());
+    if std::env::var("SOLVE").is_err() {
+        return;
+    }
     for (shape, follow) in [
         (Shape::Serial, Follow::Realtime),
         (Shape::Serial, Follow::Nothing),
@@ -63,4 +69,32 @@ fn measure_serial() {
             matches!(solution, Ok(Solution::Order(_)))
         );
     }
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn measure_anomalies() {
+    use super::gen_weak::{LaggingStore, SnapshotStore};
+    let n: u64 = std::env::var("N").ok().and_then(|n| n.parse().ok()).unwrap_or(100_000);
+    let h = SnapshotStore { transactions: n, sessions: 10, keys: 10 }.run(1);
+    let from = Instant::now();
+    let found = analysis(&h, true, &Budget::default());
+    let verdict = found.verdict(model("serializable").unwrap());
+    println!(
+        "anomalies {n}: {:.3} s; {} components, largest {}; {:?} {:?}",
+        from.elapsed().as_secs_f64(),
+        found.report.components,
+        found.report.largest,
+        verdict.details["anomaly_types"],
+        verdict.warnings
+    );
+    let h = LaggingStore { transactions: n / 5, sessions: 20, keys: 100, length: 10 }.run(1);
+    let from = Instant::now();
+    let found = prepare(&h, &Value::Nil).causal("causal", true, &Budget::default());
+    println!(
+        "causal with lag {}: {:.3} s, {:?}",
+        n / 5,
+        from.elapsed().as_secs_f64(),
+        found.map(|f| f.len())
+    );
 }

@@ -15,6 +15,7 @@ pub mod explain;
 pub mod findings;
 pub mod r#gen;
 pub mod gen_store;
+pub mod gen_weak;
 pub mod graph;
 pub mod intern;
 pub mod judge;

@@ -148,10 +148,7 @@ fn component(
         let p = projections(local, ORDERS[order]);
         let exists = p.exists();
         let mut proven = [false; 5];
-        for family in 0..5 {
-            if !exists[family] {
-                continue;
-            }
+        for (family, _) in exists.iter().enumerate().filter(|(_, exists)| **exists) {
             report.levels.exists[family][order] = true;
             let spec = Spec { family, order };
             let budget = WORK.saturating_sub(spent[family][order]);
@@ -167,10 +164,10 @@ fn component(
             }
         }
         // A family exists, but no cycle of just this name was found: show whichever does prove it.
-        for family in 0..5 {
+        for (family, &exists) in exists.iter().enumerate() {
             let stronger = (0..=family).any(|f| proven[f]);
             let earlier = (0..order).any(|o| report.levels.exists[family][o]);
-            if exists[family]
+            if exists
                 && !stronger
                 && !earlier
                 && let Some(cycle) = any_cycle(local, family, ORDERS[order], &p)

@@ -1,3 +1,5 @@
+#![allow(clippy::needless_range_loop, reason = "matrices read best by index")]
+
 use std::collections::BTreeMap;
 
 use squall_history::{NEVER, Outcome};

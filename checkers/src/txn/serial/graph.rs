@@ -66,6 +66,11 @@ impl Growing {
         self.added.len()
     }
 
+    /// Whether no edge was added.
+    pub fn is_empty(&self) -> bool {
+        self.added.is_empty()
+    }
+
     /// Adds an edge.
     pub fn push(&mut self, edge: Added) {
         self.link.push(self.head[edge.from as usize]);

@@ -3,6 +3,7 @@
 
 pub mod graph;
 pub mod problem;
+pub mod rolling;
 pub mod saturate;
 pub mod solve;
 

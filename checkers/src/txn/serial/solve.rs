@@ -35,6 +35,8 @@ struct Choice {
 
 /// Edges that one solution may look at in all its path searches.
 const WORK: u64 = 3_000_000_000;
+/// Nodes that may be put in order in all rounds together.
+const SORTED: u64 = 100_000_000;
 /// Choices that may be taken back.
 const BACKTRACKS: u64 = 5_000;
 
@@ -43,9 +45,10 @@ pub fn solve(problem: &Problem<'_>, wish: &[u32], budget: &Budget) -> Result<Sol
     let mut graph = Growing::new(problem.nodes(), &problem.base);
     let versions = Versions::new(problem);
     let mut choices: Vec<Choice> = Vec::new();
-    let mut backtracks = 0u64;
+    let (mut backtracks, mut sorted) = (0u64, 0u64);
     loop {
-        if budget.is_stopped() || graph.work > WORK || backtracks > BACKTRACKS {
+        sorted += problem.nodes() as u64;
+        if budget.is_stopped() || graph.work > WORK || backtracks > BACKTRACKS || sorted > SORTED {
             return Err(Exhausted::Time);
         }
         let mut blame = if graph.sort(wish) { None } else { Some(graph.blame()) };

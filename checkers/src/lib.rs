@@ -16,5 +16,5 @@ mod verdict;
 pub mod workload;
 
 pub use budget::{Budget, Exhausted};
-pub use check::Check;
+pub use check::{Check, Live};
 pub use verdict::{Anomaly, Certificate, Valid, Verdict};

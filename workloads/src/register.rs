@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value as Json;
-use squall_checkers::Check;
-use squall_checkers::linear::{Linearizable, Options as LinearOptions};
+use squall_checkers::linear::{Incremental, Linearizable, Options as LinearOptions};
 use squall_checkers::models::ModelName;
 use squall_checkers::txn::models::model;
 use squall_checkers::txn::strongest::{Plain, Reading};
+use squall_checkers::{Check, Live};
 use squall_engine::generator::{Context, FinalReads, Generator, Key, KeyPool, Next};
 use squall_engine::protocol::{Setting, Workload, options};
 use squall_engine::{Error, Operation, units};
@@ -146,6 +146,11 @@ impl Workload for Register {
             }
             other => self.weaker(other),
         }
+    }
+
+    fn live(&self, consistency: &str) -> Option<Box<dyn Live>> {
+        let options = LinearOptions::new(ModelName::CasRegister);
+        (consistency == "linearizable").then(|| Box::new(Incremental::new(options)) as Box<dyn Live>)
     }
 
     fn floors(&self) -> Vec<(&'static str, u64)> {

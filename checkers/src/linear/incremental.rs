@@ -10,7 +10,7 @@ use squall_history::{BadEvent, Builder, Event, EventKind, History, Order, Proces
 
 use super::judge::{NAME, check_model};
 use super::options::Options;
-use crate::{Budget, Valid, Verdict};
+use crate::{Budget, Live, Valid, Verdict};
 
 /// A check that is fed as operations complete.
 #[derive(Debug)]
@@ -94,6 +94,16 @@ impl Incremental {
         let all: Vec<u32> = (0..self.events.len() as u32).collect();
         let whole = history(&self.events, &all).map(|all| check_model(&all, &self.options, budget));
         whole.ok().filter(|whole| whole.valid == Valid::No).unwrap_or(verdict)
+    }
+}
+
+impl Live for Incremental {
+    fn push(&mut self, event: Event) {
+        Incremental::push(self, event);
+    }
+
+    fn judge(&mut self, budget: &Budget) -> Verdict {
+        Incremental::judge(self, budget)
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::{Map, Value as Json};
-use squall_checkers::Check;
+use squall_checkers::{Check, Live};
 use squall_cluster::{Capability, ClientNet, Program};
 
 use crate::generator::Generator;
@@ -190,6 +190,11 @@ pub trait Workload: Send + Sync + Debug {
 
     /// What judges its history against that consistency.
     fn checks(&self, consistency: &str) -> Result<Vec<Box<dyn Check>>, Error>;
+
+    /// A form of a check that works while operations arrive, if there is one: it can end a run early.
+    fn live(&self, _consistency: &str) -> Option<Box<dyn Live>> {
+        None
+    }
 
     /// How many ok operations of a function the main phase must have for the run to mean anything.
     fn floors(&self) -> Vec<(&'static str, u64)>;

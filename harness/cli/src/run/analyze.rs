@@ -33,6 +33,7 @@ pub fn analyze(registry: &Registry, args: &AnalyzeArgs) -> anyhow::Result<Exit> 
         expected: serde_json::from_value(option("expected")).unwrap_or(Expected::Valid),
         liveness_is_warning: option("liveness") == "warn",
         reproduce: option("reproduce").as_str().map(str::to_owned),
+        stop_on_anomaly: false,
         plan: String::new(),
     };
     let result = conclude(&dir, &*workload, &wanted, args.consistency.as_deref(), None)?;

@@ -46,7 +46,7 @@ pub fn run(registry: &Registry, args: &RunArgs) -> anyhow::Result<Exit> {
         let store = Store::create(&campaign.store, &campaign.name, &time_name())?;
         let jobs = plans
             .iter()
-            .map(|plan| Job::new(registry, plan, &store, provider.clone()))
+            .map(|plan| Job::new(registry, plan, args, &store, provider.clone()))
             .collect::<anyhow::Result<Vec<_>>>()?;
         let mut results = run_all(jobs, &campaign, args, &stop).await?;
         meet_shares(&plans, &mut results);
@@ -66,6 +66,7 @@ impl Job {
     fn new(
         registry: &Registry,
         plan: &RunPlan,
+        args: &RunArgs,
         store: &Store,
         provider: Arc<dyn Provider>,
     ) -> anyhow::Result<Job> {
@@ -81,6 +82,7 @@ impl Job {
                 expected: expected(&plan.expect),
                 liveness_is_warning: plan.liveness == Liveness::Warn,
                 reproduce: Some(command(plan)),
+                stop_on_anomaly: args.stop_on_anomaly,
                 plan: serde_yaml::to_string(plan).context("the resolved run cannot be written as YAML")?,
             },
             provider,

@@ -11,6 +11,7 @@ mod one;
 mod reproduce;
 mod signals;
 mod store;
+mod watch;
 
 pub use analyze::analyze;
 pub use campaign::run;

@@ -13,7 +13,7 @@ use squall_history::runlog::read_log_file;
 use squall_reports::{Expected, Facts, RunResult};
 
 use super::judge::judge;
-use super::{logs, store};
+use super::{logs, store, watch};
 
 /// How long judging may take before what is left counts as undecided.
 const JUDGE_LIMIT: Duration = Duration::from_secs(300);
@@ -31,6 +31,8 @@ pub(crate) struct Wanted {
     pub liveness_is_warning: bool,
     /// The command that does the same again.
     pub reproduce: Option<String>,
+    /// Whether it ends at the first anomaly, where its workload can be judged while it runs.
+    pub stop_on_anomaly: bool,
     /// The resolved run as YAML, kept beside its results.
     pub plan: String,
 }
@@ -48,7 +50,9 @@ pub(crate) async fn run(
     let workload = spec.workload.clone();
     std::fs::create_dir(&dir).map_err(|e| Error::io(format!("{} cannot be created", dir.display()), e))?;
     store::write(&dir.join("run.yaml"), wanted.plan.as_bytes())?;
-    let ended = squall_engine::run(spec, provider, stop, progress, None).await;
+    let live = wanted.stop_on_anomaly.then(|| workload.live(&spec.consistency)).flatten();
+    let watcher = live.map(|live| watch::watcher(live, stop.clone()));
+    let ended = squall_engine::run(spec, provider, stop, progress, watcher).await;
     let error = match ended {
         Ok(_) => None,
         // Nothing was started: there is no run to speak of.

@@ -8,7 +8,7 @@ pub(crate) fn command(plan: &RunPlan) -> String {
     let mut parts = vec!["squall run".to_owned()];
     let mut flag = |name: &str, value: String| parts.push(format!("--{name} {}", quoted(&value)));
     flag("target", written(&plan.target));
-    flag("workload", written(&plan.workload));
+    flag("workload", written(&judged(plan)));
     let faults: Vec<String> = plan.faults.iter().map(written).collect();
     flag("faults", if faults.is_empty() { "none".into() } else { faults.join(",") });
     flag("nodes", plan.nodes.to_string());
@@ -18,6 +18,18 @@ pub(crate) fn command(plan: &RunPlan) -> String {
     flag("op-timeout", format_duration(plan.op_timeout));
     flag("seed", plan.seed.to_string());
     parts.join(" ")
+}
+
+/// The workload with what it is judged by: that may have come from elsewhere in the campaign.
+fn judged(plan: &RunPlan) -> Cell {
+    let mut cell = plan.workload.clone();
+    if plan.consistency != "linearizable" {
+        if cell.options.is_null() {
+            cell.options = serde_json::json!({});
+        }
+        cell.options["consistency"] = plan.consistency.clone().into();
+    }
+    cell
 }
 
 /// A cell as `--target` and its like read it: JSON is YAML.

@@ -18,6 +18,8 @@ fn main() -> ExitCode {
     squall_local::testing::main(vec![
         clusters("raftkv_keeps_its_promise_under_partitions_and_kills", runs::raftkv_is_valid),
         clusters("a_store_that_skips_read_index_is_found_out", runs::unsafe_reads_are_found),
+        clusters("the_first_anomaly_can_end_a_run", runs::anomalies_can_end_a_run),
+        clusters("transactions_and_sets_keep_their_promises", runs::transactions_and_sets_are_valid),
         clusters("etcd_keeps_its_promise_under_partitions_and_kills", runs::etcd_is_valid).needs(etcd()),
         clusters("an_ordinary_user_can_run_it", runs::ordinary_user).needs(Need::Root),
         clusters("one_seed_decides_alike_twice", decisions::one_seed_decides_alike_twice),

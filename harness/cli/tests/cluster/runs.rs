@@ -68,6 +68,32 @@ pub fn unsafe_reads_are_found() {
     assert!(named, "the explanation names none of {operations:?}: {explanation}");
 }
 
+/// The time limit is far beyond what a test may take: only ending early ends it.
+pub fn anomalies_can_end_a_run() {
+    let store = store();
+    let args = [
+        "--target",
+        "{raftkv: {unsafe_reads: true}}",
+        "--faults",
+        "{partition: {shapes: [halves, isolate-leader]}}",
+        "--time-limit",
+        "1h",
+        "--stop-on-anomaly",
+    ];
+    let done = finish(&mut run(store.path(), &args));
+    assert_eq!(done.code, Some(1), "{}\n{}", done.json, done.stderr);
+    assert_eq!(done.json["runs"][0]["checks"]["linearizable"]["valid"], Json::Bool(false));
+}
+
+pub fn transactions_and_sets_are_valid() {
+    for workload in ["append", "set"] {
+        let store = store();
+        let args = ["--workload", workload, "--faults", "partition", "--time-limit", "5s", "--rate", "400"];
+        let done = finish(&mut run(store.path(), &args));
+        assert_eq!(done.code, Some(0), "{workload}: {}\n{}", done.json, done.stderr);
+    }
+}
+
 /// The same as somebody who is not root: no device node, no privilege.
 pub fn ordinary_user() {
     let dir = store();

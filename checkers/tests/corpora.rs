@@ -1,5 +1,7 @@
 //! Histories recorded and labelled by other projects, read from the folder that `SQUALL_CORPORA` names.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::PathBuf;
 
 use squall_checkers::linear::{self, Options, verify};

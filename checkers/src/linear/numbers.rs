@@ -26,7 +26,10 @@ impl Numbers {
         let span = most.checked_sub(least).and_then(|s| usize::try_from(s).ok());
         match span.filter(|&s| integers && s <= 4 * count + 1024) {
             Some(span) => Numbers::Dense { from: least, at: vec![0; span + 1], expected: count },
-            None => Numbers::Any(FxHashMap::with_capacity_and_hasher(count, Default::default()), count),
+            None => Numbers::Any(
+                FxHashMap::with_capacity_and_hasher(count.min(1 << 16), Default::default()),
+                count,
+            ),
         }
     }
 

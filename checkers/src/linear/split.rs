@@ -1,8 +1,9 @@
 //! Independent objects: a history is linearizable exactly if each object's part is (P-compositionality,
 //! A. Horn & D. Kroening, 2015).
 
-use rustc_hash::FxHashMap;
 use squall_history::{History, Value};
+
+use super::numbers::Numbers;
 
 /// One object: its key, and its operations by index, ascending.
 #[derive(Clone, Debug)]
@@ -25,14 +26,23 @@ pub(crate) fn objects(history: &History, keyed: bool) -> Vec<Object> {
     if !keyed || !history.is_keyed() {
         return vec![Object { key: Value::Nil, operations: None }];
     }
-    let mut numbers: FxHashMap<&Value, usize> = FxHashMap::default();
-    let mut objects: Vec<(Value, Vec<u32>)> = Vec::new();
+    let mut numbers = Numbers::for_values(history.ops().map(|op| op.key));
+    let mut keys: Vec<(Value, usize)> = Vec::new();
+    let mut object_of: Vec<u32> = Vec::with_capacity(history.len());
     for op in history.ops() {
-        let at = *numbers.entry(op.key).or_insert_with(|| {
-            objects.push((op.key.clone(), Vec::new()));
-            objects.len() - 1
+        let object = numbers.get(op.key).unwrap_or_else(|| {
+            let fresh = keys.len() as u32;
+            numbers.insert(op.key, fresh);
+            keys.push((op.key.clone(), 0));
+            fresh
         });
-        objects[at].1.push(op.index);
+        keys[object as usize].1 += 1;
+        object_of.push(object);
     }
-    objects.into_iter().map(|(key, operations)| Object { key, operations: Some(operations) }).collect()
+    let mut operations: Vec<Vec<u32>> = keys.iter().map(|(_, count)| Vec::with_capacity(*count)).collect();
+    for (index, object) in object_of.into_iter().enumerate() {
+        operations[object as usize].push(index as u32);
+    }
+    let object = |((key, _), operations)| Object { key, operations: Some(operations) };
+    keys.into_iter().zip(operations).map(object).collect()
 }

@@ -184,6 +184,7 @@ impl History {
     }
 
     /// Operation number `index`. Panics beyond the end.
+    #[inline]
     pub fn op(&self, index: usize) -> Op<'_> {
         Op {
             index: index as u32,
@@ -203,6 +204,7 @@ impl History {
     }
 
     /// All operations, by invocation.
+    #[inline]
     pub fn ops(&self) -> impl ExactSizeIterator<Item = Op<'_>> + DoubleEndedIterator + Clone {
         (0..self.len()).map(|i| self.op(i))
     }

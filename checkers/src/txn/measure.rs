@@ -76,7 +76,12 @@ fn measure_serial() {
 fn measure_anomalies() {
     use super::gen_weak::{LaggingStore, SnapshotStore};
     let n: u64 = std::env::var("N").ok().and_then(|n| n.parse().ok()).unwrap_or(100_000);
-    let h = SnapshotStore { transactions: n, sessions: 10, keys: 10 }.run(1);
+    let h = SnapshotStore {
+        transactions: n,
+        sessions: std::env::var("SESSIONS").ok().and_then(|s| s.parse().ok()).unwrap_or(10),
+        keys: 10,
+    }
+    .run(1);
     let from = Instant::now();
     let found = analysis(&h, true, &Budget::default());
     let verdict = found.verdict(model("serializable").unwrap());

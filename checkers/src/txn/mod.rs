@@ -1,9 +1,12 @@
 //! Transactions: which consistency models a history of them does not violate.
 //!
-//! [`append`] judges transactions of appends and whole reads, where version orders are known. [`cycles`] finds
-//! and names cycles in a dependency graph; [`models`] is the map of consistency models as data; [`judge`] turns
-//! what was found into a verdict. Predicate reads are not treated.
+//! [`any::Transactions`] is the way in. [`append`] judges transactions of appends and whole reads, where version
+//! orders are known; [`decide`] plain reads and writes, where they are not, with [`serial`] for models that ask
+//! for an order. [`cycles`] finds and names cycles in a dependency graph; [`models`] is the map of consistency
+//! models as data, and [`strongest`] places a history on it; [`verify`] accepts certificates and shares nothing
+//! with the rest. Predicate reads are not treated.
 
+pub mod any;
 pub mod append;
 #[cfg(test)]
 pub(crate) mod brute;

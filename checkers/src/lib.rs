@@ -17,7 +17,6 @@ pub mod workload;
 
 pub use budget::{Budget, Exhausted};
 pub use check::{Check, Live};
-pub use check::Check;
 pub use txn::any::Transactions;
 pub use txn::models::{MODELS, Model, model};
 pub use txn::strongest::{Reading, Strongest};

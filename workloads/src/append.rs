@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value as Json;
-use squall_checkers::Check;
 use squall_checkers::txn::append::check::ListAppend;
 use squall_checkers::txn::models::{Family, model};
+use squall_checkers::txn::watch::Watch;
+use squall_checkers::{Budget, Check, Live};
 use squall_engine::generator::{Context, Generator, KeyPool, Next};
 use squall_engine::protocol::{Setting, Workload, options};
 use squall_engine::{Error, Operation, units};
@@ -44,6 +45,9 @@ impl Default for Options {
         }
     }
 }
+
+/// While a run goes on it is judged again after so many transactions at the earliest.
+const LIVE_EVERY: usize = 200;
 
 /// See the module.
 #[derive(Debug)]
@@ -106,6 +110,11 @@ impl Workload for Append {
                  (see `squall list models`)"
             ))),
         }
+    }
+
+    fn live(&self, consistency: &str) -> Option<Box<dyn Live>> {
+        let check = self.checks(consistency).ok()?.pop()?;
+        Some(Box::new(Watch::new(check, Budget::default(), LIVE_EVERY)))
     }
 
     fn floors(&self) -> Vec<(&'static str, u64)> {

@@ -10,7 +10,7 @@
 
 use squall_history::{BadEvent, Builder, Event, EventKind, Order};
 
-use crate::{Budget, Check, Valid, Verdict};
+use crate::{Budget, Check, Live, Valid, Verdict};
 
 /// A check that is fed events.
 pub struct Watch {
@@ -42,7 +42,7 @@ impl Watch {
     pub fn push(&mut self, event: Event) -> Result<Option<Verdict>, BadEvent> {
         self.completed += usize::from(event.kind != EventKind::Invoke);
         self.events.push(event);
-        if self.completed - self.judged < self.floor.max(self.judged / 20) {
+        if !self.is_due() {
             return Ok(None);
         }
         let verdict = self.judge()?;
@@ -57,6 +57,28 @@ impl Watch {
             builder.push(event.clone())?;
         }
         Ok(self.check.check(&builder.finish()?, &self.budget))
+    }
+}
+
+impl Watch {
+    /// Whether enough has been completed since the last judgement for another to be worth its cost.
+    fn is_due(&self) -> bool {
+        self.completed - self.judged >= self.floor.max(self.judged / 20)
+    }
+}
+
+/// Judges only when it is time to: see [`Watch::push`].
+impl Live for Watch {
+    fn push(&mut self, event: Event) {
+        self.completed += usize::from(event.kind != EventKind::Invoke);
+        self.events.push(event);
+    }
+
+    fn judge(&mut self, _: &Budget) -> Verdict {
+        if !self.is_due() {
+            return Verdict::valid(self.check.name());
+        }
+        Watch::judge(self).unwrap_or_else(|bad| Verdict::unknown(self.check.name(), bad.to_string()))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Measurements: one JSON object a row.
 
+mod checkers;
 mod engine;
 mod faults;
 
@@ -43,7 +44,10 @@ impl Row {
     }
 }
 
-const NAMES: [&str; 2] = ["engine", "faults"];
+const NAMES: [&str; 3] = ["engine", "faults", "checkers"];
+
+/// Larger inputs would need more memory than small machines have.
+const OPERATIONS_MAX: usize = 1_000_000;
 
 /// Measures what was named, or everything.
 pub fn bench(args: &BenchArgs) -> anyhow::Result<Exit> {
@@ -62,7 +66,11 @@ pub fn bench(args: &BenchArgs) -> anyhow::Result<Exit> {
         let rows = match name {
             "engine" => in_runtime(engine::rows())??,
             "faults" => in_runtime(faults::rows())??,
-            _ => Vec::new(),
+            _ => {
+                let mut rows = Vec::new();
+                checkers::rows(OPERATIONS_MAX, |row| rows.push(row)).map_err(anyhow::Error::msg)?;
+                rows
+            }
         };
         for row in rows {
             print_json(&row)?;

@@ -31,6 +31,21 @@ pub fn target_that_exits() {
     assert!(done.stderr.contains("no luck today"), "what its log says: {}", done.stderr);
 }
 
+pub fn never_ready() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let fake = dir.path().join("etcd");
+    let script = "#!/bin/sh\n[ \"$1\" = --version ] && echo 'etcd Version: 9' && exit 0\nexec sleep 600\n";
+    std::fs::write(&fake, script).expect("a script");
+    std::fs::set_permissions(&fake, PermissionsExt::from_mode(0o755)).expect("own file");
+    let file = dir.path().join("campaign.yaml");
+    let text = format!("targets: [{{etcd: {{version: {}}}}}]\nnodes: 1\nready_limit: 2s\n", fake.display());
+    std::fs::write(&file, text).expect("a file");
+    let store = dir.path().join("store");
+    let done = finish(squall().arg("run").arg(&file).arg("--store").arg(&store));
+    assert_eq!(done.code, Some(255), "{}", done.stderr);
+    assert!(done.stderr.contains("node n1 did not become ready within 2 s"), "{}", done.stderr);
+}
+
 pub fn unwritable_store() {
     let dir = tempfile::tempdir().expect("a folder");
     let file = dir.path().join("file");

@@ -39,6 +39,7 @@ pub fn killed_harness_leaves_nothing() {
     let linearizable = &done.json["runs"][0]["checks"]["linearizable"]["valid"];
     assert_eq!(*linearizable, Json::Bool(true), "{}", done.json);
     cuts_never_convict(&dir);
+    damage_is_refused(&dir);
 }
 
 /// A log cut at any byte is judged or refused, never found invalid.
@@ -63,6 +64,22 @@ fn cuts_never_convict(dir: &Path) {
         }
     }
     assert!(judged > 12, "only {judged} of 24 cuts left anything to judge");
+}
+
+/// A byte that was flipped in the middle, and a file that never was a log: refused, and left as they are.
+fn damage_is_refused(dir: &Path) {
+    let mut log = std::fs::read(dir.join("history.jsonl.zst")).expect("the log");
+    let middle = log.len() / 2;
+    log[middle] ^= 1;
+    for (bytes, expected) in [(log.as_slice(), "frame"), (b"this is not a history at all".as_slice(), "log")]
+    {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("history.jsonl.zst"), bytes).expect("a damaged log");
+        let done = finish(squall().arg("analyze").arg(folder.path()));
+        assert_eq!(done.code, Some(254), "{}", done.stderr);
+        assert!(done.stderr.contains(expected), "{}", done.stderr);
+        assert!(!folder.path().join("results.json").exists(), "nothing is written");
+    }
 }
 
 pub fn interrupted_run_is_judged() {

@@ -106,20 +106,19 @@ pub fn ordinary_user() {
     let store = dir.path().join("store");
     std::fs::create_dir(&store).expect("a folder");
     std::os::unix::fs::chown(&store, Some(NOBODY), Some(NOBODY)).expect("root may");
-    let mut command = std::process::Command::new(&binary);
-    command.uid(NOBODY).gid(NOBODY).env_clear().env("PATH", "/usr/bin:/bin").current_dir(&store);
-    command.arg("run").arg("--store").arg(&store);
-    command.args([
-        "--format",
-        "json",
-        "--faults",
-        "partition,kill,clock",
-        "--time-limit",
-        "6s",
-        "--seed",
-        "3",
-    ]);
-    let done = finish(&mut command);
+    let run = |name: &str, args: &[&str]| {
+        let mut command = std::process::Command::new(&binary);
+        command.uid(NOBODY).gid(NOBODY).env_clear().env("PATH", "/usr/bin:/bin").current_dir(&store);
+        command.arg("run").arg("--store").arg(store.join(name)).args(["--format", "json"]).args(args);
+        finish(&mut command)
+    };
+    let done = run("raftkv", &["--faults", "partition,kill,clock", "--time-limit", "6s", "--seed", "3"]);
     assert_valid(&done);
     assert!(took_effect(&done, "partition"), "{}", done.json);
+    let done = run("etcd", &["--target", "etcd", "--faults", "partition,pause", "--time-limit", "5s"]);
+    assert_valid(&done);
+    let unsafe_reads =
+        ["--target", "{raftkv: {unsafe_reads: true}}", "--time-limit", "1h", "--stop-on-anomaly"];
+    let done = run("unsafe", &[&unsafe_reads[..], &["--faults", "{partition: {shapes: [halves]}}"]].concat());
+    assert_eq!(done.code, Some(1), "{}\n{}", done.json, done.stderr);
 }

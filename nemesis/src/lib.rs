@@ -5,8 +5,10 @@
 //! to have taken effect says so; it never pretends.
 
 mod clock;
+mod harms;
 mod partition;
 mod process;
+mod quality;
 mod registry;
 mod storm;
 mod timing;

@@ -5,13 +5,26 @@ use std::sync::Arc;
 use squall_engine::protocol::{Fault, FaultKind, options};
 
 use crate::clock::Clock;
+use crate::harms::{Bandwidth, Corrupt, Delay, Duplicate, Loss, Reorder, Reset};
 use crate::partition::Partition;
 use crate::process::{Kill, Pause, RestartAll};
+use crate::quality::OnLinks;
 
 /// The faults that a campaign can name.
 pub fn faults() -> Vec<FaultKind> {
     vec![
         kind::<Partition>("partition", "cuts links between nodes, or between clients and nodes", "links"),
+        kind::<OnLinks<Delay>>("delay", "makes packets late: mean, jitter, distribution", "link-quality"),
+        kind::<OnLinks<Loss>>("loss", "loses packets, alone or in bursts", "link-quality"),
+        kind::<OnLinks<Duplicate>>("duplicate", "delivers packets twice", "link-quality"),
+        kind::<OnLinks<Reorder>>("reorder", "lets packets overtake each other", "link-quality"),
+        kind::<OnLinks<Corrupt>>("corrupt", "flips bits in packets, past checksums if asked", "link-quality"),
+        kind::<OnLinks<Bandwidth>>(
+            "bandwidth",
+            "limits what links carry, with a bounded queue",
+            "link-quality",
+        ),
+        kind::<OnLinks<Reset>>("reset", "resets TCP connections", "link-quality"),
         kind::<Kill>("kill", "kills a node's programs (SIGKILL) and starts them again later", "nodes"),
         kind::<Pause>("pause", "stops a node's programs (SIGSTOP) and lets them go on later", "nodes"),
         kind::<RestartAll>("restart-all", "kills every node at once and starts all again", "nodes"),

@@ -18,6 +18,7 @@ fn main() -> ExitCode {
     squall_local::testing::main(vec![
         clusters("raftkv_keeps_its_promise_under_partitions_and_kills", runs::raftkv_is_valid),
         clusters("a_store_that_skips_read_index_is_found_out", runs::unsafe_reads_are_found),
+        clusters("bad_links_are_survived_and_proven", runs::bad_links_are_survived),
         clusters("the_first_anomaly_can_end_a_run", runs::anomalies_can_end_a_run),
         clusters("transactions_and_sets_keep_their_promises", runs::transactions_and_sets_are_valid),
         clusters("etcd_keeps_its_promise_under_partitions_and_kills", runs::etcd_is_valid).needs(etcd()),

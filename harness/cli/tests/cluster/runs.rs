@@ -68,6 +68,18 @@ pub fn unsafe_reads_are_found() {
     assert!(named, "the explanation names none of {operations:?}: {explanation}");
 }
 
+/// Every way in which a link can be bad, all at once in turn: the store survives, and each is proven.
+pub fn bad_links_are_survived() {
+    let store = store();
+    let faults = "{delay: {mean: 20ms}},loss,duplicate,reorder,corrupt,{bandwidth: {rate: 200kB}},reset";
+    let args = ["--faults", faults, "--time-limit", "12s", "--nodes", "3", "--rate", "300", "--seed", "21"];
+    let done = finish(&mut run(store.path(), &args));
+    assert_valid(&done);
+    for kind in ["delay", "loss", "duplicate", "reorder", "corrupt", "bandwidth", "reset"] {
+        assert!(took_effect(&done, kind), "{kind}: {}", done.json);
+    }
+}
+
 /// The time limit is far beyond what a test may take: only ending early ends it.
 pub fn anomalies_can_end_a_run() {
     let store = store();

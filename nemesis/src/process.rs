@@ -14,52 +14,57 @@ use crate::registry::Validate;
 use crate::victims::{EVERY_KIND, Victims, names, plan, resolve};
 
 /// Kills (SIGKILL) the programs of some nodes; they are started again when the fault ends.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Kill {
-    targets: Vec<Victims>,
-}
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Kill(Aim);
 
 /// Stops (SIGSTOP) the programs of some nodes; they go on when the fault ends.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Pause {
-    targets: Vec<Victims>,
-}
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Pause(Aim);
 
 /// Kills every node at once; all are started again when the fault ends.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RestartAll {}
 
-impl Default for Kill {
+/// Whom a fault may be aimed at.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Aim {
+    targets: Vec<Victims>,
+}
+
+impl Default for Aim {
     fn default() -> Self {
-        Kill { targets: EVERY_KIND.to_vec() }
+        Aim { targets: EVERY_KIND.to_vec() }
     }
 }
 
-impl Default for Pause {
-    fn default() -> Self {
-        Pause { targets: EVERY_KIND.to_vec() }
+impl Aim {
+    fn validate(&self, fault: &str) -> Result<(), Error> {
+        if self.targets.is_empty() {
+            return Err(Error::Config(format!("`targets` of `{fault}` is empty: it would harm nobody")));
+        }
+        Ok(())
     }
-}
 
-fn not_empty(targets: &[Victims], fault: &str) -> Result<(), Error> {
-    if targets.is_empty() {
-        return Err(Error::Config(format!("`targets` of `{fault}` is empty: it would harm nobody")));
+    fn plan(&self, rng: &mut Rng, nodes: usize) -> Map<String, Json> {
+        let mut drawn = Map::new();
+        plan(rng, nodes, &self.targets, &mut drawn);
+        drawn
     }
-    Ok(())
 }
 
 impl Validate for Kill {
     fn validate(&self) -> Result<(), Error> {
-        not_empty(&self.targets, "kill")
+        self.0.validate("kill")
     }
 }
 
 impl Validate for Pause {
     fn validate(&self) -> Result<(), Error> {
-        not_empty(&self.targets, "pause")
+        self.0.validate("pause")
     }
 }
 
@@ -80,9 +85,7 @@ impl Fault for Kill {
     }
 
     fn plan(&self, rng: &mut Rng, nodes: usize) -> Map<String, Json> {
-        let mut drawn = Map::new();
-        plan(rng, nodes, &self.targets, &mut drawn);
-        drawn
+        self.0.plan(rng, nodes)
     }
 
     async fn begin(&self, plan: &Map<String, Json>, on: &Injection) -> Result<Box<dyn Injected>, Error> {
@@ -182,9 +185,7 @@ impl Fault for Pause {
     }
 
     fn plan(&self, rng: &mut Rng, nodes: usize) -> Map<String, Json> {
-        let mut drawn = Map::new();
-        plan(rng, nodes, &self.targets, &mut drawn);
-        drawn
+        self.0.plan(rng, nodes)
     }
 
     async fn begin(&self, plan: &Map<String, Json>, on: &Injection) -> Result<Box<dyn Injected>, Error> {

@@ -18,6 +18,7 @@ mod deployment;
 mod error;
 mod logscan;
 mod monitor;
+mod ready;
 mod stop;
 mod timer;
 

@@ -21,7 +21,7 @@ use crate::recorder::{Recorder, RunClock, Watcher, Writing};
 use crate::scheduler::{Driven, Stage, Worker, close, drive};
 use crate::seed::Seed;
 use crate::stop::Stop;
-use crate::{Error, logscan, monitor};
+use crate::{Error, logscan, monitor, ready};
 
 /// Everything about a run, resolved.
 #[derive(Debug)]
@@ -265,7 +265,7 @@ impl Live {
         for node in 0..self.deployment.nodes.len() {
             self.deployment.start(node).await?;
         }
-        self.wait_until_ready().await?;
+        ready::wait(&self.deployment, self.spec.op_timeout, self.spec.ready_limit).await?;
         self.served.store(true, Ordering::Relaxed);
         self.background.spawn({
             let mut tasks = monitor::watch(self.deployment.clone());
@@ -362,39 +362,11 @@ impl Live {
         Ok(workers)
     }
 
-    /// Waits until every node serves; an exit meanwhile ends the wait with what its log says.
-    async fn wait_until_ready(&self) -> Result<(), Error> {
-        let begun = Instant::now();
-        let mut last = vec![String::from("it was not asked yet"); self.deployment.nodes.len()];
-        loop {
-            if self.deployment.stop.is_stopped() {
-                return Err(Error::Interrupted);
-            }
-            let waiting = self.ask_all(&mut last).await;
-            let Some(&node) = waiting.first() else {
-                return Ok(());
-            };
-            if let Some(exit) = self.exited(node) {
-                return Err(Error::Target(exit));
-            }
-            if begun.elapsed() > self.spec.ready_limit {
-                let name = self.deployment.name(node);
-                let limit = self.spec.ready_limit.as_secs_f64();
-                let tail = self.log_tail(node);
-                return Err(Error::Target(format!(
-                    "node {name} did not become ready within {limit} s: {}{tail}",
-                    last[node]
-                )));
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-
     async fn wait_until_recovered(&self, healed: Instant) -> Option<f64> {
         let mut last = vec![String::new(); self.deployment.nodes.len()];
         let interrupted = self.deployment.stop.is_stopped();
         loop {
-            let waiting = self.ask_all(&mut last).await;
+            let waiting = ready::ask_all(&self.deployment, self.spec.op_timeout, &mut last).await;
             let seconds = healed.elapsed().as_secs_f64();
             if waiting.is_empty() {
                 self.note_recovery(true, seconds, "every node serves again".into());
@@ -417,62 +389,6 @@ impl Live {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-    }
-
-    /// Asks all nodes at once; gives those that do not serve, and why in `last`.
-    async fn ask_all(&self, last: &mut [String]) -> Vec<usize> {
-        let mut asked = JoinSet::new();
-        for node in 0..last.len() {
-            let deployment = self.deployment.clone();
-            let limit = self.spec.op_timeout;
-            asked.spawn(async move {
-                let answer =
-                    tokio::time::timeout(limit, deployment.target.ready(node, deployment.via())).await;
-                match answer {
-                    Ok(Ok(())) => (node, None),
-                    Ok(Err(e)) => (node, Some(e.to_string())),
-                    Err(_) => (node, Some(format!("no answer within {} s", limit.as_secs_f64()))),
-                }
-            });
-        }
-        let mut waiting = Vec::new();
-        while let Some(answer) = asked.join_next().await {
-            if let Ok((node, Some(why))) = answer {
-                last[node] = why;
-                waiting.push(node);
-            }
-        }
-        waiting.sort_unstable();
-        waiting
-    }
-
-    fn exited(&self, node: usize) -> Option<String> {
-        let handle = &self.deployment.nodes[node];
-        for program in self.spec.target.programs(node, &self.deployment.layout) {
-            if let squall_cluster::ProgramState::Exited(exit) = handle.state(&program.name) {
-                let name = handle.name();
-                let tail = self.log_tail(node);
-                return Some(format!("`{}` on {name} ended while starting ({exit}){tail}", program.name));
-            }
-        }
-        None
-    }
-
-    /// The last lines of a node's logs, for an error message; empty if there are none.
-    fn log_tail(&self, node: usize) -> String {
-        const LINES: usize = 5;
-        let mut out = String::new();
-        for program in self.spec.target.programs(node, &self.deployment.layout) {
-            let path = self.deployment.nodes[node].log_dir().join(format!("{}.log", program.name));
-            let Ok(bytes) = std::fs::read(&path) else { continue };
-            let text = String::from_utf8_lossy(&bytes);
-            let lines: Vec<_> = text.lines().collect();
-            for line in &lines[lines.len().saturating_sub(LINES)..] {
-                out.push_str("\n    ");
-                out.extend(line.chars().filter(|c| !c.is_control()).take(300));
-            }
-        }
-        if out.is_empty() { out } else { format!("; its log ends:{out}") }
     }
 
     fn watch_exits(&mut self) {

@@ -5,6 +5,7 @@
 //! to have taken effect says so; it never pretends.
 
 mod clock;
+mod disk;
 mod harms;
 mod partition;
 mod process;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use squall_engine::protocol::{Fault, FaultKind, options};
 
 use crate::clock::Clock;
+use crate::disk::{LostFsync, PowerLoss, SlowDisk, TornWrite};
 use crate::harms::{Bandwidth, Corrupt, Delay, Duplicate, Loss, Reorder, Reset};
 use crate::partition::Partition;
 use crate::process::{Kill, Pause, RestartAll};
@@ -29,6 +30,10 @@ pub fn faults() -> Vec<FaultKind> {
         kind::<Pause>("pause", "stops a node's programs (SIGSTOP) and lets them go on later", "nodes"),
         kind::<RestartAll>("restart-all", "kills every node at once and starts all again", "nodes"),
         kind::<Clock>("clock", "moves a node's wall clock: jumps, drifts, strobes, freezes", "clock"),
+        kind::<PowerLoss>("power-loss", "cuts a node's power: what was not durable is gone", "disk"),
+        kind::<TornWrite>("torn-write", "the same, with writes under way there in part", "disk"),
+        kind::<LostFsync>("lost-fsync", "flushes of a minority lie; then its power fails", "disk"),
+        kind::<SlowDisk>("slow-disk", "makes writes and flushes slow", "disk"),
     ]
 }
 

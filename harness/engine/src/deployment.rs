@@ -164,6 +164,9 @@ impl Deployment {
             let mut holds = self.holds[index].lock().await;
             holds.paused.clear();
             node.resume().await?;
+            if let Some(disk) = node.disk() {
+                disk.heal().await?;
+            }
             let owed = std::mem::take(&mut holds.owed);
             if !std::mem::take(&mut holds.down).is_empty() || owed {
                 self.start(index).await?;

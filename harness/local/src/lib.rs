@@ -56,6 +56,6 @@ pub use provider::{LocalProvider, Wires};
 /// Whether nodes have clocks of their own.
 const CLOCKS: bool = true;
 /// Whether nodes have disks that can be harmed.
-const DISKS: bool = false;
+const DISKS: bool = true;
 /// Whether nodes' CPU and memory can be limited.
 const LIMITS: bool = false;

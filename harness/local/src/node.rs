@@ -7,16 +7,17 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use squall_cluster::{Clock, Error, Exit, ExitEvent, Node, Output, Program, ProgramState};
+use squall_cluster::{Clock, Disk, Error, Exit, ExitEvent, Node, Output, Program, ProgramState};
 use tokio::sync::{broadcast, watch};
 
 use crate::channel::{Channel, Happening, Observer};
 use crate::clock::ClockPage;
+use crate::faultfs::{FaultFs, Options, Owner};
 use crate::output;
 use crate::protocol::{Answer, Request, Spawn};
 
@@ -36,6 +37,7 @@ pub(crate) struct LocalNode {
     channel: Arc<Channel>,
     book: Arc<Book>,
     clock: Option<Arc<ClockPage>>,
+    disk: OnceLock<Arc<FaultFs>>,
 }
 
 /// What is known of a node's processes. The cluster's thread writes it, the node's methods read it.
@@ -138,7 +140,17 @@ impl LocalNode {
         book: Arc<Book>,
         clock: Option<Arc<ClockPage>>,
     ) -> Self {
-        LocalNode { name: name.to_owned(), index: book.index, address, data, logs, channel, book, clock }
+        LocalNode {
+            name: name.to_owned(),
+            index: book.index,
+            address,
+            data,
+            logs,
+            channel,
+            book,
+            clock,
+            disk: OnceLock::new(),
+        }
     }
 
     fn environment(&self, program: &Program) -> Vec<Vec<u8>> {
@@ -164,6 +176,26 @@ impl LocalNode {
             let request = Request::WriteFile { path: self.data.join(path) };
             self.channel.done("preparing a program", request, &[file.as_fd()]).await?;
         }
+        Ok(())
+    }
+
+    /// Puts a disk that can be harmed under the data directory. Before any program of the node is started.
+    pub(crate) async fn give_disk(&self, seed: u64) -> Result<(), Error> {
+        let (result, fds) = self.channel.ask(Request::MountDisk { on: self.data.clone() }, &[]).await?;
+        result.map_err(|failed| self.channel.failed("making a disk", &failed))?;
+        let fuse = fds.into_iter().next();
+        let fuse =
+            fuse.ok_or_else(|| Error::Broken(format!("{} sent no descriptor of its disk", self.name)))?;
+        let owner =
+            if nix::unistd::geteuid().is_root() { Owner::Same } else { Owner::Single { uid: 0, gid: 0 } };
+        let options = Options { owner, seed, ..Options::default() };
+        // The mount is in the node's namespace only: the harness sees the folder below it.
+        let data = self.data.clone();
+        let served = tokio::task::spawn_blocking(move || FaultFs::serve(fuse, &data, options)).await;
+        let served =
+            served.map_err(|error| Error::Broken(format!("serving the disk of {}: {error}", self.name)))?;
+        // Given once, by the provider.
+        self.disk.set(Arc::new(served?)).ok();
         Ok(())
     }
 
@@ -410,6 +442,10 @@ impl Node for LocalNode {
         let wiped =
             wiped.map_err(|error| Error::Broken(format!("wiping the data of {}: {error}", self.name)))?;
         wiped.map_err(|error| Error::io(format!("wiping {}", self.data.display()), error))
+    }
+
+    fn disk(&self) -> Option<Arc<dyn Disk>> {
+        self.disk.get().map(|disk| Arc::clone(disk) as Arc<dyn Disk>)
     }
 
     fn clock(&self) -> Option<Arc<dyn Clock>> {

@@ -14,7 +14,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use crate::protocol::{self, Answer, Failed, FromNode, NodePlan, Plan, Request, ToNode};
-use crate::{exec, surroundings, sys, wire};
+use crate::{exec, faultfs, surroundings, sys, wire};
 
 /// Runs as a node's init; never returns.
 pub(crate) fn run(plan: &Plan, node: &NodePlan, harness: BorrowedFd<'_>) -> ! {
@@ -129,6 +129,12 @@ impl Init<'_> {
                     give.push(made.map_err(Failed::at("making a socket"))?);
                 }
                 Ok(Answer::Sockets)
+            }
+            Request::MountDisk { on } => {
+                // Nothing here may look at the mount: nobody serves it before the descriptor is sent.
+                let step = format!("mounting a disk on {}", on.display());
+                give.push(faultfs::mount(&on).map_err(surroundings::failed(step))?);
+                Ok(Answer::Mounted)
             }
         }
     }

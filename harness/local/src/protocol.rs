@@ -120,6 +120,11 @@ pub(crate) enum Request {
         /// Whether for IPv6.
         v6: bool,
     },
+    /// Mount a file system of the harness's on a folder; its descriptor comes back, to be served.
+    MountDisk {
+        /// Where.
+        on: PathBuf,
+    },
 }
 
 /// A program to start.
@@ -151,6 +156,8 @@ pub(crate) enum Answer {
     },
     /// The sockets come along.
     Sockets,
+    /// It is mounted; the descriptor comes along.
+    Mounted,
 }
 
 /// What a node's init (or a program of it, just before its `exec`) says.

@@ -89,13 +89,23 @@ impl Provider for LocalProvider {
     }
 
     async fn provision(&self, spec: &ClusterSpec) -> Result<Cluster, Error> {
-        let (spec, wires) = (spec.clone(), self.wires());
-        let made = tokio::task::spawn_blocking(move || provision(&spec, wires)).await;
-        made.map_err(|error| Error::Broken(format!("making a cluster: {error}")))?
+        let (wanted, wires) = (spec.clone(), self.wires());
+        let made = tokio::task::spawn_blocking(move || provision(&wanted, wires)).await;
+        let (cluster, nodes) =
+            made.map_err(|error| Error::Broken(format!("making a cluster: {error}")))??;
+        if spec.needs.contains(&Capability::Disk) {
+            for (index, node) in nodes.iter().enumerate() {
+                node.give_disk(spec.seed.wrapping_add(index as u64)).await?;
+            }
+        }
+        Ok(cluster)
     }
 }
 
-fn provision(spec: &ClusterSpec, wires: &[Wire]) -> Result<Cluster, Error> {
+/// The cluster, and its nodes once more as what they are.
+type Made = (Cluster, Vec<Arc<LocalNode>>);
+
+fn provision(spec: &ClusterSpec, wires: &[Wire]) -> Result<Made, Error> {
     if spec.nodes == 0 || spec.nodes > MAX_NODES || spec.clients > MAX_CLIENTS {
         let (nodes, clients) = (spec.nodes, spec.clients);
         return Err(Error::Invalid(format!(
@@ -294,7 +304,7 @@ fn assemble(
     plan: Plan,
     raised: Raised,
     folders: &Folders,
-) -> Result<Cluster, Error> {
+) -> Result<Made, Error> {
     let table = Arc::new(Table::new(map, spec.seed));
     let captures = if spec.pcap { captures(folders)? } else { Vec::new() };
     let failed = |what: &str| {
@@ -303,7 +313,7 @@ fn assemble(
     };
     let fabric = Fabric::start(Arc::clone(&table), plan.wire, raised.wires, captures)
         .map_err(failed("starting the fabric"))?;
-    let mut nodes: Vec<Arc<dyn Node>> = Vec::new();
+    let mut locals: Vec<Arc<LocalNode>> = Vec::new();
     let mut heard: Vec<Heard> = Vec::new();
     // Only where it is asked for: a program with a clock of its own has a supervisor beside it.
     let skewed = spec.needs.contains(&Capability::Clock);
@@ -314,19 +324,21 @@ fn assemble(
         let (data, logs) = (node.data.clone(), folders.logs(&node.name));
         let clock = skewed.then(ClockPage::new).transpose().map_err(failed("making a node's clock"))?;
         let clock = clock.map(Arc::new);
-        nodes.push(Arc::new(LocalNode::new(&node.name, node.address, data, logs, channel, book, clock)));
+        locals.push(Arc::new(LocalNode::new(&node.name, node.address, data, logs, channel, book, clock)));
     }
     let host =
         heard.last().map(|(channel, _)| Arc::clone(channel)).expect("the clients' host is always planned");
     let listener = channel::listen(heard).map_err(failed("listening to nodes"))?;
-    let client_host = nodes.pop();
+    let client_host = locals.pop().map(|host| host as Arc<dyn Node>);
     let net = Arc::new(LocalNet::new(map, host));
     let teardown = LocalTeardown::new(raised.cluster, raised.gone, fabric, listener, Arc::clone(&net));
-    Ok(Cluster {
+    let nodes = locals.iter().map(|node| Arc::clone(node) as Arc<dyn Node>).collect();
+    let cluster = Cluster {
         nodes,
         net,
         links: Some(Arc::new(LocalLinks { table })),
         client_host,
         teardown: Box::new(teardown),
-    })
+    };
+    Ok((cluster, locals))
 }

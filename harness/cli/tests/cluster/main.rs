@@ -19,6 +19,10 @@ fn main() -> ExitCode {
         clusters("raftkv_keeps_its_promise_under_partitions_and_kills", runs::raftkv_is_valid),
         clusters("a_store_that_skips_read_index_is_found_out", runs::unsafe_reads_are_found),
         clusters("bad_links_are_survived_and_proven", runs::bad_links_are_survived),
+        clusters("a_loss_of_power_is_survived", runs::power_loss_is_survived)
+            .needs(Need::Can(Capability::Disk)),
+        clusters("a_store_without_fsync_is_found_out", runs::a_store_without_fsync_is_found_out)
+            .needs(Need::Can(Capability::Disk)),
         clusters("the_first_anomaly_can_end_a_run", runs::anomalies_can_end_a_run),
         clusters("transactions_and_sets_keep_their_promises", runs::transactions_and_sets_are_valid),
         clusters("etcd_keeps_its_promise_under_partitions_and_kills", runs::etcd_is_valid).needs(etcd()),

@@ -80,6 +80,32 @@ pub fn bad_links_are_survived() {
     }
 }
 
+/// A store that flushes what it acknowledges survives a loss of power of every node at once.
+pub fn power_loss_is_survived() {
+    let store = store();
+    let args = ["--faults", "power-loss,slow-disk", "--time-limit", "8s", "--seed", "2"];
+    let done = finish(&mut run(store.path(), &args));
+    assert_valid(&done);
+    assert!(took_effect(&done, "power-loss") && took_effect(&done, "slow-disk"), "{}", done.json);
+}
+
+/// One that does not loses what it acknowledged.
+pub fn a_store_without_fsync_is_found_out() {
+    let store = store();
+    let args = [
+        "--target",
+        "{raftkv: {no_fsync: true}}",
+        "--faults",
+        "{power-loss: {targets: [all]}}",
+        "--time-limit",
+        "1h",
+        "--stop-on-anomaly",
+    ];
+    let done = finish(&mut run(store.path(), &args));
+    assert_eq!(done.code, Some(1), "{}\n{}", done.json, done.stderr);
+    assert_eq!(done.json["runs"][0]["checks"]["linearizable"]["valid"], Json::Bool(false));
+}
+
 /// The time limit is far beyond what a test may take: only ending early ends it.
 pub fn anomalies_can_end_a_run() {
     let store = store();

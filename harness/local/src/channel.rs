@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use squall_cluster::{Error, Exit};
 use tokio::sync::oneshot;
 
@@ -104,6 +105,10 @@ impl Channel {
         };
         if let Err(error) = protocol::send(self.socket.as_fd(), &ToNode { id, request }, fds) {
             self.waiting().replies.remove(&id);
+            // Its end may show here before the thread that listens has seen it.
+            if matches!(error, Errno::EPIPE | Errno::ECONNRESET | Errno::ENOTCONN) {
+                return Err(self.gone());
+            }
             return Err(Error::io(format!("asking the init of {}", self.name), sys::io_error(error)));
         }
         Ok(receiver)

@@ -279,3 +279,64 @@ fn write_all(shared: &Shared, file: File, mut watcher: Option<Watcher>) -> std::
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use squall_history::runlog::{Merger, read_log_file};
+
+    use super::*;
+
+    /// Workers record as fast as they can while a watcher reads along: whatever a watermark promised must
+    /// have been there, and at the end nothing may be missing.
+    #[test]
+    fn a_watermark_never_lies() {
+        const WORKERS: usize = 4;
+        const EACH: u64 = 20_000;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let late = Arc::new(AtomicBool::new(false));
+        let watcher: Watcher = {
+            let (late, mut merger) = (late.clone(), Merger::new());
+            Box::new(move |flushed| {
+                for entry in flushed.entries {
+                    if let Entry::Op(event) = entry {
+                        merger.push(event.clone());
+                    }
+                }
+                merger.advance(flushed.watermark);
+                late.fetch_or(merger.late() > 0, Ordering::Relaxed);
+            })
+        };
+        let (recorder, writing) = Recorder::start(RunClock::start(), WORKERS, &path, Some(watcher)).unwrap();
+        std::thread::scope(|scope| {
+            for worker in 0..WORKERS {
+                let recorder = recorder.clone();
+                scope.spawn(move || {
+                    let op = Operation::new(&"write".into(), Value::Nil, Value::Int(worker as i64));
+                    for _ in 0..EACH {
+                        let invoked = recorder.invoke(worker, worker as u32, &op, 0);
+                        recorder.complete(worker, &invoked, (EventKind::Ok, op.value.clone(), None));
+                    }
+                });
+            }
+        });
+        writing.finish().unwrap();
+        assert!(!late.load(Ordering::Relaxed), "an event came after a watermark that promised it");
+        let (history, skipped) = read_log_file(&path).unwrap();
+        assert_eq!(history.len() as u64, WORKERS as u64 * EACH);
+        assert_eq!(skipped.events, 0);
+        assert!(history.ops().all(|op| op.completed > op.invoked && op.end > op.start));
+        assert_eq!(recorder.tally().ok.load(Ordering::Relaxed), WORKERS as u64 * EACH);
+    }
+
+    #[test]
+    fn an_existing_log_is_not_overwritten() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        std::fs::write(&path, "somebody's").unwrap();
+        assert!(Recorder::start(RunClock::start(), 1, &path, None).is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), b"somebody's");
+    }
+}

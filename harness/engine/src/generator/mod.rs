@@ -10,6 +10,9 @@ mod keys;
 mod phases;
 mod source;
 
+#[cfg(test)]
+mod tests;
+
 pub use combine::{Limit, Mix, Rate, Reserve, Stagger, TimeLimit};
 pub use keys::{FinalReads, Key, KeyPool};
 pub use phases::{EachProcess, Phases};

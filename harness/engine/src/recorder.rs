@@ -75,6 +75,7 @@ pub struct Tally {
 
 struct Shared {
     clock: RunClock,
+    flush_every: Duration,
     // The first for everything that is not an operation, so that the header leads the log; then one for each worker.
     lanes: Vec<Mutex<Lane>>,
     tally: Tally,
@@ -113,10 +114,21 @@ impl Recorder {
         path: &Path,
         watcher: Option<Watcher>,
     ) -> Result<(Recorder, Writing), Error> {
+        Recorder::start_with(clock, workers, path, watcher, FLUSH_EVERY)
+    }
+
+    fn start_with(
+        clock: RunClock,
+        workers: usize,
+        path: &Path,
+        watcher: Option<Watcher>,
+        flush_every: Duration,
+    ) -> Result<(Recorder, Writing), Error> {
         let file = File::create_new(path)
             .map_err(|e| Error::io(format!("the run log {} cannot be created", path.display()), e))?;
         let recorder = Recorder(Arc::new(Shared {
             clock,
+            flush_every,
             lanes: (0..=workers).map(|_| Mutex::default()).collect(),
             tally: Tally::default(),
             stop: Mutex::new(false),
@@ -247,7 +259,7 @@ fn write_all(shared: &Shared, file: File, mut watcher: Option<Watcher>) -> std::
             let guard = locked(&shared.stop);
             let (guard, _) = shared
                 .wake
-                .wait_timeout_while(guard, FLUSH_EVERY, |stop| !*stop)
+                .wait_timeout_while(guard, shared.flush_every, |stop| !*stop)
                 .unwrap_or_else(PoisonError::into_inner);
             *guard
         };
@@ -309,7 +321,10 @@ mod tests {
                 late.fetch_or(merger.late() > 0, Ordering::Relaxed);
             })
         };
-        let (recorder, writing) = Recorder::start(RunClock::start(), WORKERS, &path, Some(watcher)).unwrap();
+        // Flushed far more often than in a run, so that events and watermarks race.
+        let often = Duration::from_micros(100);
+        let (recorder, writing) =
+            Recorder::start_with(RunClock::start(), WORKERS, &path, Some(watcher), often).unwrap();
         std::thread::scope(|scope| {
             for worker in 0..WORKERS {
                 let recorder = recorder.clone();

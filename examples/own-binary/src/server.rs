@@ -46,7 +46,8 @@ fn answer(connection: TcpStream, store: &Store) -> std::io::Result<()> {
                 _ => "what?".into(),
             }
         };
-        writeln!(out, "{reply}")?;
+        // In one piece: two small writes would wait for each other.
+        out.write_all(format!("{reply}\n").as_bytes())?;
     }
     Ok(())
 }

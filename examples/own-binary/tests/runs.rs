@@ -17,8 +17,8 @@ fn it_lists_its_own_target_beside_the_built_in_ones() {
 fn it_runs_its_own_target_and_applies_its_own_check() {
     let store = tempfile::tempdir().unwrap();
     let output = own_binary()
-        .args(["run", "--target", "toy", "--faults", "pause", "--nodes", "2", "--time-limit", "4s"])
-        .args(["--format", "json", "--store"])
+        .args(["run", "--target", "toy", "--faults", "{pause: {targets: [one]}}", "--nodes", "3"])
+        .args(["--time-limit", "4s", "--seed", "7", "--format", "json", "--store"])
         .arg(store.path())
         .output()
         .unwrap();

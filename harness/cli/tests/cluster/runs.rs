@@ -55,6 +55,8 @@ pub fn unsafe_reads_are_found() {
         "{partition: {shapes: [halves, isolate-leader]}}",
         "--time-limit",
         "10s",
+        "--seed",
+        "5",
     ];
     let done = finish(&mut run(store.path(), &args));
     assert_eq!(done.code, Some(1), "{}\n{}", done.json, done.stderr);
@@ -126,7 +128,18 @@ pub fn anomalies_can_end_a_run() {
 pub fn transactions_and_sets_are_valid() {
     for workload in ["append", "set"] {
         let store = store();
-        let args = ["--workload", workload, "--faults", "partition", "--time-limit", "5s", "--rate", "400"];
+        let args = [
+            "--workload",
+            workload,
+            "--faults",
+            "partition",
+            "--time-limit",
+            "5s",
+            "--rate",
+            "400",
+            "--seed",
+            "7",
+        ];
         let done = finish(&mut run(store.path(), &args));
         assert_eq!(done.code, Some(0), "{workload}: {}\n{}", done.json, done.stderr);
     }
@@ -153,7 +166,10 @@ pub fn ordinary_user() {
     let done = run("raftkv", &["--faults", "partition,kill,clock", "--time-limit", "6s", "--seed", "3"]);
     assert_valid(&done);
     assert!(took_effect(&done, "partition"), "{}", done.json);
-    let done = run("etcd", &["--target", "etcd", "--faults", "partition,pause", "--time-limit", "5s"]);
+    let done = run(
+        "etcd",
+        &["--target", "etcd", "--faults", "partition,pause", "--time-limit", "6s", "--seed", "7"],
+    );
     assert_valid(&done);
     let unsafe_reads =
         ["--target", "{raftkv: {unsafe_reads: true}}", "--time-limit", "1h", "--stop-on-anomaly"];

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use tokio::sync::broadcast;
 
-use crate::{Clock, Disk, Error, Exit, Program};
+use crate::{Clock, Disk, Error, Exit, Limits, Program};
 
 /// A program's state on its node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +109,11 @@ pub trait Node: Send + Sync + std::fmt::Debug {
 
     /// Its disk, if that can be harmed.
     fn disk(&self) -> Option<Arc<dyn Disk>> {
+        None
+    }
+
+    /// Limits on what it may use of the machine, if there can be any.
+    fn limits(&self) -> Option<Arc<dyn Limits>> {
         None
     }
 }

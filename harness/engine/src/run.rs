@@ -60,6 +60,8 @@ pub struct RunSpec {
     pub options: Json,
     /// Whether to keep packet captures.
     pub pcap: bool,
+    /// After how long whatever exits by itself is started again; never if not said. Such exits are excused.
+    pub watchdog: Option<Duration>,
 }
 
 /// What came of a run, beside its log.
@@ -392,14 +394,21 @@ impl Live {
     }
 
     fn watch_exits(&mut self) {
-        for node in &self.deployment.nodes {
+        for (index, node) in self.deployment.nodes.iter().enumerate() {
             let mut exits = node.exits();
-            let recorder = self.deployment.recorder.clone();
+            let (deployment, watchdog) = (self.deployment.clone(), self.spec.watchdog);
             let name = node.name().to_owned();
             let served = self.served.clone();
             self.background.spawn(async move {
                 while let Ok(event) = exits.recv().await {
-                    note_exit(&recorder, &name, &event, !served.load(Ordering::Relaxed));
+                    let serves = served.load(Ordering::Relaxed);
+                    let excused = !serves || watchdog.is_some() || deployment.excuses.now(index);
+                    note_exit(&deployment.recorder, &name, &event, excused);
+                    if let Some(after) = watchdog.filter(|_| serves && !event.expected) {
+                        tokio::time::sleep(after).await;
+                        // If it cannot be started, it stays down, as its exit says already.
+                        let _ = deployment.revive(index).await;
+                    }
                 }
             });
         }
@@ -414,7 +423,10 @@ impl Live {
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
                 Err(e) => return Err(Error::io(format!("the logs of {} cannot be read", node.name()), e)),
             };
-            for note in notes {
+            for mut note in notes {
+                if self.deployment.excuses.ever(node.index()) {
+                    note.kind = "excused-panic".into();
+                }
                 self.deployment.recorder.note(|time| Entry::Note(Box::new(Note { time, ..note })));
             }
         }

@@ -12,12 +12,13 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use squall_cluster::{Clock, Disk, Error, Exit, ExitEvent, Node, Output, Program, ProgramState};
+use squall_cluster::{Clock, Disk, Error, Exit, ExitEvent, Limits, Node, Output, Program, ProgramState};
 use tokio::sync::{broadcast, watch};
 
 use crate::channel::{Channel, Happening, Observer};
 use crate::clock::ClockPage;
 use crate::faultfs::{FaultFs, Options, Owner};
+use crate::limits::LocalLimits;
 use crate::output;
 use crate::protocol::{Answer, Request, Spawn};
 
@@ -38,6 +39,7 @@ pub(crate) struct LocalNode {
     book: Arc<Book>,
     clock: Option<Arc<ClockPage>>,
     disk: OnceLock<Arc<FaultFs>>,
+    limits: Arc<LocalLimits>,
 }
 
 /// What is known of a node's processes. The cluster's thread writes it, the node's methods read it.
@@ -140,7 +142,9 @@ impl LocalNode {
         book: Arc<Book>,
         clock: Option<Arc<ClockPage>>,
     ) -> Self {
+        let limits = Arc::new(LocalLimits::new(name, Arc::clone(&channel)));
         LocalNode {
+            limits,
             name: name.to_owned(),
             index: book.index,
             address,
@@ -334,11 +338,13 @@ impl Node for LocalNode {
             running
         };
         self.channel.done("killing programs", Request::KillAll, &[]).await?;
+        self.limits.let_go().await;
         self.book.state().paused = false;
         Ok(running)
     }
 
     async fn pause(&self) -> Result<(), Error> {
+        let _turn = self.limits.hold_still().await;
         self.book.state().paused = true;
         self.channel.done("pausing", Request::StopAll, &[]).await?;
         let start = Instant::now();
@@ -358,6 +364,7 @@ impl Node for LocalNode {
     }
 
     async fn resume(&self) -> Result<(), Error> {
+        self.limits.let_go().await;
         self.channel.done("resuming", Request::ContinueAll, &[]).await?;
         self.book.state().paused = false;
         Ok(())
@@ -450,6 +457,10 @@ impl Node for LocalNode {
 
     fn clock(&self) -> Option<Arc<dyn Clock>> {
         self.clock.clone().map(|clock| clock as Arc<dyn Clock>)
+    }
+
+    fn limits(&self) -> Option<Arc<dyn Limits>> {
+        Some(Arc::clone(&self.limits) as Arc<dyn Limits>)
     }
 
     fn exits(&self) -> broadcast::Receiver<ExitEvent> {

@@ -113,6 +113,13 @@ pub(crate) enum Request {
     ContinueAll,
     /// Say how many processes there are and how many of them are stopped.
     Count,
+    /// Refuse every process, and those started later, memory beyond so many bytes; `None` lifts that.
+    LimitMemory {
+        /// Private writable memory of one process.
+        bytes: Option<u64>,
+    },
+    /// Say what the processes use.
+    Usage,
     /// Make unconnected TCP sockets.
     Sockets {
         /// How many.
@@ -153,6 +160,15 @@ pub(crate) enum Answer {
         all: usize,
         /// Those in state T.
         stopped: usize,
+    },
+    /// What the processes use.
+    Used {
+        /// Clock ticks of processor time.
+        ticks: u64,
+        /// Bytes of private writable memory.
+        memory: u64,
+        /// The tightest limit on that of any process, bytes.
+        limit: Option<u64>,
     },
     /// The sockets come along.
     Sockets,

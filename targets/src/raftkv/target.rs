@@ -8,14 +8,14 @@ use hyper::Method;
 use serde::Deserialize;
 use serde_json::Value as Json;
 use squall_cluster::Program;
-use squall_engine::protocol::{Client, Layout, NodeStatus, Status, Target, Via, options};
+use squall_engine::protocol::{Client, Layout, Members, NodeStatus, Status, Target, Via, merged, options};
 use squall_engine::{Error, units};
 
 use super::client::KvClient;
 use crate::http::{Answer, Http};
 
-const CLIENT_PORT: u16 = 7000;
-const PEER_PORT: u16 = 7001;
+pub(super) const CLIENT_PORT: u16 = 7000;
+pub(super) const PEER_PORT: u16 = 7001;
 
 /// How reads are done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -24,6 +24,8 @@ enum Read {
     /// The leader confirms that it still leads.
     #[default]
     Linearizable,
+    /// The leader answers by itself while its lease holds.
+    Lease,
     /// Whatever the node has applied.
     Local,
 }
@@ -48,11 +50,12 @@ struct Options {
 #[derive(Debug)]
 pub(crate) struct RaftKv {
     options: Options,
+    given: Json,
 }
 
 impl RaftKv {
     pub(crate) fn build(given: &Json) -> Result<Arc<dyn Target>, Error> {
-        Ok(Arc::new(RaftKv { options: options("raftkv", given)? }))
+        Ok(Arc::new(RaftKv { options: options("raftkv", given)?, given: given.clone() }))
     }
 }
 
@@ -111,6 +114,7 @@ impl Target for RaftKv {
         let http = Http::connect(node, CLIENT_PORT, via).await?;
         let consistency = match self.options.read {
             Read::Linearizable => "linearizable",
+            Read::Lease => "lease",
             Read::Local => "local",
         };
         Ok(Box::new(KvClient::new(http, consistency)))
@@ -122,13 +126,21 @@ impl Target for RaftKv {
 
     fn promises(&self) -> &str {
         match self.options.read {
-            Read::Linearizable => "linearizable",
+            Read::Linearizable | Read::Lease => "linearizable",
             Read::Local => "sequential",
         }
     }
 
     fn status(&self) -> Option<&dyn Status> {
         Some(self)
+    }
+
+    fn members(&self) -> Option<&dyn Members> {
+        Some(self)
+    }
+
+    fn upgraded(&self, options: &Json) -> Result<Option<Arc<dyn Target>>, Error> {
+        RaftKv::build(&merged(&self.given, options)).map(Some)
     }
 }
 

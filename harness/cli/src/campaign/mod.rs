@@ -14,8 +14,10 @@ mod load;
 mod naming;
 mod plan;
 mod resolve;
+mod schedule;
 mod select;
 mod shard;
+mod swarm;
 mod tree;
 mod values;
 
@@ -27,6 +29,7 @@ pub use definition::{Campaign, Liveness, Timing};
 pub use drop::Dropped;
 pub use expect::{AtLeast, Expect};
 pub use plan::RunPlan;
+pub use schedule::{After, Named, StepPlan, Trigger};
 pub use select::Select;
 pub use shard::Shard;
 pub use values::{Cell, Concurrency, ProviderName, Rate};

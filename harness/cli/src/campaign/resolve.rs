@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use squall_engine::Error;
 use squall_engine::protocol::{Kind, Target};
 
-use super::{Campaign, Cell, Complaint, Place, RunPlan, naming};
+use super::{Campaign, Cell, Complaint, Place, RunPlan, naming, swarm};
 use crate::registry::find;
 use crate::{Refused, Registry};
 
@@ -65,6 +65,9 @@ impl Campaign {
                 }
             }
         }
+        for cell in self.schedule.iter().flat_map(|s| &s.faults) {
+            make("fault", registry.faults(), cell)?;
+        }
         Ok(())
     }
 
@@ -108,6 +111,9 @@ impl Campaign {
             workload,
             faults,
             timing: self.timing,
+            schedule: self.schedule.clone(),
+            watchdog: self.watchdog,
+            pcap: self.pcap,
             consistency,
             expect: self.expect.clone(),
             liveness: self.liveness,
@@ -115,7 +121,8 @@ impl Campaign {
         };
         let spec = plan.spec(registry, PathBuf::new());
         let checked = spec.and_then(|spec| Ok(squall_engine::run::check(&spec)?));
-        let guilty = of.faults.first().and_then(|f| f.at).or(of.workload.at);
+        let scheduled = self.schedule.iter().flat_map(|s| &s.faults);
+        let guilty = of.faults.iter().chain(scheduled).find_map(|f| f.at).or(of.workload.at);
         checked.map_err(|e| Complaint::new(format!("{e:#}"), guilty)).map(|()| plan)
     }
 
@@ -146,7 +153,8 @@ impl Campaign {
             _ => format!("{combination}-r{:0width$}", repeat + 1),
         };
         let seed = naming::seed(self.seed, alone, &first.workload, &first.faults, repeat);
-        RunPlan { name, repeat, seed, ..first.clone() }
+        let plan = RunPlan { name, repeat, seed, ..first.clone() };
+        if self.swarm { swarm::drawn(plan) } else { plan }
     }
 }
 

@@ -77,7 +77,7 @@ impl Job {
         Ok(Job {
             spec: plan.spec(registry, dir)?,
             wanted: Wanted {
-                faults: plan.faults.iter().map(|f| f.name.clone()).collect(),
+                faults: plan.kinds(),
                 checks: registry.checks().to_vec(),
                 expected: expected(&plan.expect),
                 liveness_is_warning: plan.liveness == Liveness::Warn,

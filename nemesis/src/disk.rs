@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::de::{self, DeserializeOwned};
@@ -19,7 +20,11 @@ use squall_engine::{Deployment, Error, Injection};
 use squall_history::{Entry, Note};
 
 use crate::registry::Validate;
+use crate::restarts::serves;
 use crate::victims::{EVERY_KIND, Victims, aimed, field, names, plan, resolve};
+
+/// How long a node that reads its data again may take to serve or to give up.
+const REREAD_LIMIT: Duration = Duration::from_secs(2);
 
 /// One way in which a disk is bad.
 pub(crate) trait DiskHarm: DeserializeOwned + Default + Debug + Send + Sync + 'static {
@@ -29,6 +34,8 @@ pub(crate) trait DiskHarm: DeserializeOwned + Default + Debug + Send + Sync + 's
     const GRAVE: bool;
     /// Whether the power fails at the end: what is only lied about is not lost before.
     const POWER_FAILS: bool = false;
+    /// Whether the node is restarted before the end, so that it has to read what it holds in memory.
+    const REREADS: bool = false;
 
     /// Draws its intensity.
     fn draw(&self, rng: &mut Rng, drawn: &mut Map<String, Json>);
@@ -183,7 +190,18 @@ impl<H: DiskHarm> Injected for Standing<H> {
                 deployment.hold_down(on.id, node).await?;
                 discarded += disk.power_loss(PowerLoss::default()).await?.bytes;
             }
-            harmed += H::harmed(&disk.counters()) - before;
+            if H::REREADS {
+                deployment.hold_down(on.id, node).await?;
+                deployment.let_up(on.id, node).await?;
+                // Whether it serves then or gives up is its own affair: either way it has read.
+                serves(deployment, node, REREAD_LIMIT, &deployment.stop).await;
+            }
+            let calls = H::harmed(&disk.counters()) - before;
+            harmed += calls;
+            if calls > 0 && (H::POWER_FAILS || H::REREADS) {
+                // What it holds is not what it was promised: no protocol that trusts its disk can do with that.
+                deployment.excuses.spoil(node);
+            }
             deployment.lift_disk(on.id, node).await?;
             if H::POWER_FAILS {
                 deployment.let_up(on.id, node).await?;

@@ -179,6 +179,7 @@ impl DiskHarm for DiskFull {
 impl DiskHarm for StaleRead {
     const NAME: &'static str = "stale-read";
     const GRAVE: bool = true;
+    const REREADS: bool = true;
     const DOES: &'static str = "made overwritten blocks read as before on the disk of";
 
     fn draw(&self, _rng: &mut Rng, drawn: &mut Map<String, Json>) {

@@ -18,7 +18,7 @@ use crate::victims::{EVERY_KIND, Victims, aimed, field, names, plan, resolve};
 /// How long a program may take to end when it is asked to.
 const GRACE: Duration = Duration::from_secs(5);
 /// How long a restarted node may take to serve before the next one is restarted all the same.
-const READY_LIMIT: Duration = Duration::from_secs(10);
+pub(crate) const READY_LIMIT: Duration = Duration::from_secs(10);
 /// How long one question whether it serves may take.
 const ASK_LIMIT: Duration = Duration::from_secs(1);
 /// Between two of them.
@@ -158,10 +158,10 @@ impl Injected for Stopped {
     }
 }
 
-/// Waits until a node serves, or until it has had its time, or until told to stop.
-pub(crate) async fn serves(deployment: &Deployment, node: usize, stop: &Stop) -> bool {
+/// Waits until a node serves, or until it has had its time, gave up, or somebody says stop.
+pub(crate) async fn serves(deployment: &Deployment, node: usize, limit: Duration, stop: &Stop) -> bool {
     let begun = Instant::now();
-    while begun.elapsed() < READY_LIMIT {
+    while begun.elapsed() < limit && deployment.running(node) > 0 {
         let asked = deployment.target.ready(node, deployment.via());
         if matches!(tokio::time::timeout(ASK_LIMIT, asked).await, Ok(Ok(()))) {
             return true;
@@ -204,7 +204,7 @@ impl Fault for RollingRestart {
                 }
                 ended += on.deployment.hold_down_gently(on.id, node, grace).await?.len();
                 restarted += usize::from(on.deployment.let_up(on.id, node).await?);
-                served += usize::from(serves(&on.deployment, node, &stop).await);
+                served += usize::from(serves(&on.deployment, node, READY_LIMIT, &stop).await);
             }
             Ok(Evidence {
                 effective: ended > 0 && restarted > 0,

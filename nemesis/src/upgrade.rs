@@ -15,7 +15,7 @@ use squall_engine::{Error, Injection};
 
 use crate::background::Background;
 use crate::registry::Validate;
-use crate::restarts::{counts, serves};
+use crate::restarts::{READY_LIMIT, counts, serves};
 use crate::victims::{Victims, plan, resolve};
 
 /// See the module. `to` holds the target's options after the upgrade, beside those that it has.
@@ -78,7 +78,7 @@ impl Fault for Upgrade {
                 let programs = upgraded.programs(node, &on.deployment.layout);
                 on.deployment.run_instead(node, programs);
                 started += usize::from(on.deployment.let_up(on.id, node).await?);
-                served += usize::from(serves(&on.deployment, node, &stop).await);
+                served += usize::from(serves(&on.deployment, node, READY_LIMIT, &stop).await);
             }
             let mut measured = counts([("nodes_upgraded", started), ("served_again", served)]);
             measured.insert("version".into(), version.into());

@@ -32,7 +32,9 @@ pub(crate) type Finding = (String, String);
 impl Stored {
     /// Reads a run's folder.
     pub fn read(path: &std::path::Path) -> anyhow::Result<Stored> {
+        // Its own path: `latest` will point elsewhere once more runs are made.
         let dir = find_run(path)?;
+        let dir = dir.canonicalize().unwrap_or(dir);
         let read = |name: &str| {
             let file = dir.join(name);
             std::fs::read_to_string(&file)

@@ -35,6 +35,8 @@ pub struct Deployment {
     pub stop: Stop,
     /// Who leads, as last seen.
     pub leader: LeaderView,
+    /// Where foreign client programs run, in the clients' network.
+    pub client_host: Option<Arc<dyn Node>>,
     links: Option<Layers>,
     holds: Vec<AsyncMutex<Holds>>,
     active: RwLock<BTreeMap<u32, String>>,
@@ -74,6 +76,7 @@ impl Deployment {
             holds: nodes.iter().map(|_| AsyncMutex::default()).collect(),
             links: links.map(Layers::new),
             leader: LeaderView::default(),
+            client_host: None,
             active: RwLock::default(),
             nodes,
             net,
@@ -83,6 +86,12 @@ impl Deployment {
             recorder,
             stop,
         }
+    }
+
+    /// The same with a host for foreign client programs.
+    #[must_use]
+    pub fn with_client_host(self, client_host: Option<Arc<dyn Node>>) -> Self {
+        Deployment { client_host, ..self }
     }
 
     /// How the harness itself reaches nodes, whatever faults do to clients.

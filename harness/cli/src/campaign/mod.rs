@@ -29,4 +29,6 @@ pub use expect::{AtLeast, Expect};
 pub use plan::RunPlan;
 pub use select::Select;
 pub use shard::Shard;
+pub(crate) use fields::{Fields, list, positive_duration, text, whole, word};
+pub(crate) use tree::{Key, Node, Tree};
 pub use values::{Cell, Concurrency, ProviderName, Rate};

@@ -13,6 +13,7 @@ pub mod campaign;
 pub mod check;
 pub mod commands;
 pub mod export;
+pub mod museum;
 pub mod output;
 pub mod registry;
 pub mod run;

@@ -10,11 +10,12 @@ mod logs;
 mod one;
 mod reproduce;
 mod signals;
-mod store;
+pub(crate) mod store;
 mod watch;
 
 pub use analyze::analyze;
 pub use campaign::run;
 
-pub(crate) use campaign::{expected, find_run};
+pub(crate) use campaign::{Job, expected, find_run};
 pub(crate) use reproduce::command;
+pub(crate) use signals::{INTERRUPTED, Signals};

@@ -7,6 +7,7 @@
 mod etcd;
 mod http;
 mod raftkv;
+mod recipes;
 mod registry;
 
 pub use registry::targets;

@@ -43,8 +43,7 @@ fn holds(history: &History) -> BTreeMap<&Value, Vec<Hold>> {
         match (op.f, op.outcome) {
             ("acquire", Outcome::Ok) => {
                 let from = (op.completed, op.end);
-                let hold =
-                    Hold { acquire: op.index, process: op.process, from, until: from, last: op.index };
+                let hold = Hold { acquire: op.index, process: op.process, from, until: from, last: op.index };
                 // An acquire by the holder itself: its old belief ended some time before.
                 done.entry(op.key).or_default().extend(open.insert(at, hold));
             }

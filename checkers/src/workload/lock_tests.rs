@@ -51,8 +51,11 @@ fn random_holds(random: &mut Random) -> History {
     for step in 0..4 + random.below(9) {
         let p = random.below(3) as usize;
         let f = if at[p] % 4 < 2 { "acquire" } else { "release" };
-        let (kind, value) =
-            if at[p] % 2 == 0 { (Invoke, Value::Nil) } else { (Ok, Value::list([Value::Int(step as i64), 0.into()])) };
+        let (kind, value) = if at[p] % 2 == 0 {
+            (Invoke, Value::Nil)
+        } else {
+            (Ok, Value::list([Value::Int(step as i64), 0.into()]))
+        };
         recorder.push(kind, p as u32, f, value);
         at[p] += 1;
     }
@@ -76,7 +79,8 @@ fn exclusion_agrees_with_the_search_over_all_orders() {
         if each("acquire") != each("release") {
             continue;
         }
-        let (mine, truth) = (Exclusion.check(&history, &Budget::default()), search.check(&history, &Budget::default()));
+        let (mine, truth) =
+            (Exclusion.check(&history, &Budget::default()), search.check(&history, &Budget::default()));
         if each("acquire") > 0 {
             assert_eq!(mine.valid, truth.valid, "{:?}", history.ops().collect::<Vec<_>>());
             seen[usize::from(truth.valid == Valid::Yes)] += 1;
@@ -157,8 +161,10 @@ fn what_fencing_convicts_has_no_order_and_what_it_acquits_of_tokens_has_one() {
         // A write whose answer never came may explain what another one found, so of what was found only
         // going back is wrong: the check convicts less than this definition, and never more.
         assert!(!ordered || verdict.valid == Valid::Yes, "{uses:?}: {:?}", verdict.anomalies);
-        let blind: Vec<Use> =
-            uses.iter().map(|u| if u.before.is_some() { Use { before: Some(None), ..*u } } else { *u }).collect();
+        let blind: Vec<Use> = uses
+            .iter()
+            .map(|u| if u.before.is_some() { Use { before: Some(None), ..*u } } else { *u })
+            .collect();
         if verdict.valid == Valid::Yes {
             assert!(fits_without_finds(&blind), "{uses:?}");
         }
@@ -172,6 +178,7 @@ fn fits_without_finds(uses: &[Use]) -> bool {
     let mut order: Vec<&Use> = uses.iter().collect();
     order.sort_by_key(|u| (u.token, u.before.is_some(), u.invoked));
     let twice = order.windows(2).any(|w| w[0].token == w[1].token && w[1].before.is_none());
-    let reversed = order.iter().enumerate().any(|(i, a)| order[i + 1..].iter().any(|b| b.completed < a.invoked));
+    let reversed =
+        order.iter().enumerate().any(|(i, a)| order[i + 1..].iter().any(|b| b.completed < a.invoked));
     !twice && !reversed
 }

@@ -198,7 +198,21 @@ fn queues_return_what_went_in() {
     let bad = serial(&[put("1"), put("2"), take("2"), take("2"), take("3")]);
     assert_eq!(judge(&total, &bad), no(&["lost", "duplicated", "unexpected"]));
     let again = serial(&[put("2"), take("2"), take("2")]);
-    assert_eq!(judge(&queue::TotalQueue { at_least_once: true }, &again), yes());
+    assert_eq!(judge(&queue::TotalQueue { at_least_once: true, seen_empty: false }, &again), yes());
+}
+
+#[test]
+fn what_a_dequeue_without_an_answer_may_have_taken_is_not_lost() {
+    let put = [(Invoke, 0, "enqueue", "1"), (Ok, 0, "enqueue", "1")];
+    let two = [(Invoke, 0, "enqueue", "2"), (Ok, 0, "enqueue", "2")];
+    let empty = [(Invoke, 0, "dequeue", "null"), (Ok, 0, "dequeue", "null")];
+    let unseen = [(Invoke, 1, "dequeue", "null"), (Info, 1, "dequeue", "null")];
+    let careful = queue::TotalQueue { at_least_once: false, seen_empty: true };
+    let judge = |events: &[&[_]]| judge(&careful, &history(&events.concat()));
+    assert_eq!(judge(&[&put, &empty]), no(&["lost"]));
+    assert_eq!(judge(&[&put, &unseen, &empty]), yes());
+    assert_eq!(judge(&[&put, &two, &unseen, &empty]), no(&["lost", "lost"]), "it took one of them");
+    assert_eq!(judge(&[&empty, &put]), yes(), "nobody looked since it went in");
 }
 
 #[test]

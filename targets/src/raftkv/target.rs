@@ -13,6 +13,7 @@ use squall_engine::{Error, units};
 
 use super::client::KvClient;
 use crate::http::{Answer, Http};
+use crate::recipes::is_known;
 
 const CLIENT_PORT: u16 = 7000;
 const PEER_PORT: u16 = 7001;
@@ -20,18 +21,34 @@ const PEER_PORT: u16 = 7001;
 /// How reads are done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Read {
-    /// The leader confirms that it still leads.
+enum Reads {
+    /// The leader confirms by a round of heartbeats that it still leads.
     #[default]
-    Linearizable,
+    ReadIndex,
+    /// The leader answers by itself while its lease holds.
+    Lease,
+    /// Any node that has everything that this client has seen.
+    Session,
     /// Whatever the node has applied.
     Local,
+}
+
+impl Reads {
+    /// The server's word for it.
+    fn consistency(self) -> &'static str {
+        match self {
+            Reads::ReadIndex => "linearizable",
+            Reads::Lease => "lease",
+            Reads::Session => "session",
+            Reads::Local => "local",
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Options {
-    read: Read,
+    reads: Reads,
     /// Serve linearizable reads without confirming leadership: a mistake on purpose.
     unsafe_reads: bool,
     /// Do not flush the log: a mistake on purpose.
@@ -109,21 +126,21 @@ impl Target for RaftKv {
 
     async fn connect(&self, node: usize, via: Via<'_>) -> Result<Box<dyn Client>, Error> {
         let http = Http::connect(node, CLIENT_PORT, via).await?;
-        let consistency = match self.options.read {
-            Read::Linearizable => "linearizable",
-            Read::Local => "local",
-        };
+        let consistency = self.options.reads.consistency();
         Ok(Box::new(KvClient::new(http, consistency)))
     }
 
     fn supports(&self, f: &str) -> bool {
-        matches!(f, "read" | "write" | "cas" | "set.add" | "set.read" | "append.txn" | "wr.txn")
+        is_known(f)
     }
 
+    /// Changes go through the log in any mode. A session sees a prefix of it that never shrinks and holds its own
+    /// changes; a local read sees some prefix, after a restart or on another node perhaps a shorter one.
     fn promises(&self) -> &str {
-        match self.options.read {
-            Read::Linearizable => "linearizable",
-            Read::Local => "sequential",
+        match self.options.reads {
+            Reads::ReadIndex | Reads::Lease => "linearizable",
+            Reads::Session => "sequential",
+            Reads::Local => "serializable",
         }
     }
 

@@ -16,4 +16,4 @@ mod txn;
 mod tests;
 
 pub(crate) use guarded::{Change, Guarded, Held};
-pub(crate) use recipe::invoke;
+pub(crate) use recipe::{invoke, is_known};

@@ -21,6 +21,33 @@ pub(crate) async fn invoke(store: &mut dyn Guarded, op: &Operation) -> Completio
     done.unwrap_or_else(|completion| completion)
 }
 
+/// Whether clients of both kinds of store can do this function: by a recipe, or each by its own means.
+pub(crate) fn is_known(f: &str) -> bool {
+    const FUNCTIONS: [&str; 20] = [
+        "read",
+        "write",
+        "cas",
+        "set.add",
+        "set.read",
+        "append.txn",
+        "wr.txn",
+        "queue.enqueue",
+        "queue.dequeue",
+        "counter.read",
+        "counter.add",
+        "counter.increment",
+        "ids.generate",
+        "bank.read",
+        "bank.transfer",
+        "skew.insert",
+        "lock.acquire",
+        "lock.renew",
+        "lock.release",
+        "lock.write",
+    ];
+    FUNCTIONS.contains(&f)
+}
+
 /// An operation that cannot be asked for as it stands.
 pub(super) fn not_asked(why: impl Into<String>) -> Completion {
     Completion::fail("not-asked", why)
@@ -42,7 +69,10 @@ pub(super) async fn commit(
 }
 
 /// Reads some keys on the way to a change, each with its name.
-pub(super) async fn look(store: &mut dyn Guarded, keys: Vec<String>) -> Result<Vec<(String, Held)>, Completion> {
+pub(super) async fn look(
+    store: &mut dyn Guarded,
+    keys: Vec<String>,
+) -> Result<Vec<(String, Held)>, Completion> {
     let (held, _) = store.look(&keys, false).await?;
     Ok(keys.into_iter().zip(held).collect())
 }

@@ -59,8 +59,7 @@ fn json(text: &str) -> Value {
 /// The store never waits, so one poll does it.
 fn done(store: &mut Memory, on: &'static str, f: &str, key: i64, value: &str) -> Outcome {
     let op = Operation::new(&f.into(), key.into(), json(value)).on(on);
-    let Poll::Ready(completion) =
-        pin!(invoke(store, &op)).poll(&mut Context::from_waker(Waker::noop()))
+    let Poll::Ready(completion) = pin!(invoke(store, &op)).poll(&mut Context::from_waker(Waker::noop()))
     else {
         panic!("it waits for nothing")
     };
@@ -126,6 +125,9 @@ fn transactions_see_their_own_steps_and_guard_what_they_only_read() {
     assert_eq!(done(&mut store, "append", "txn", 0, txn), ok(answer));
     store.meanwhile = Some(("w1".into(), 3.into()));
     assert_eq!(done(&mut store, "wr", "txn", 0, r#"[["r",1,null],["w",2,4]]"#), Outcome::Fail);
-    assert_eq!(done(&mut store, "wr", "txn", 0, r#"[["r",1,null],["r",2,null]]"#), ok(r#"[["r",1,3],["r",2,null]]"#));
+    assert_eq!(
+        done(&mut store, "wr", "txn", 0, r#"[["r",1,null],["r",2,null]]"#),
+        ok(r#"[["r",1,3],["r",2,null]]"#)
+    );
     assert_eq!(done(&mut store, "moon", "land", 0, "null"), Outcome::Fail);
 }

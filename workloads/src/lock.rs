@@ -253,7 +253,7 @@ mod tests {
     }
 
     fn long() -> Options {
-        Options { hold_min: Duration::from_secs(5), hold_max: Duration::from_secs(20), ..Options::default() }
+        Options { hold_min: Duration::from_secs(5), hold_max: Duration::from_secs(6), ..Options::default() }
     }
 
     #[test]
@@ -283,7 +283,7 @@ mod tests {
     #[test]
     fn it_is_decided_by_its_seed_and_nonsense_is_refused() {
         is_decided_by_its_seed(&Lock { options: Options::default() });
-        for bad in ["{\"keys\":0}", "{\"ttl\":\"0s\"}", "{\"hold_min\":\"9s\"}", "{\"lease\":1}"] {
+        for bad in ["{\"keys\":0}", "{\"ttl\":\"0s\"}", "{\"hold_min\":\"30s\"}", "{\"lease\":1}"] {
             assert!(Lock::build(&serde_json::from_str(bad).unwrap()).is_err(), "{bad}");
         }
     }

@@ -87,6 +87,21 @@ fn later_writes_are_not_seen_without_earlier_ones() {
 }
 
 #[test]
+fn a_read_may_see_a_counter_as_it_was_at_any_moment_while_it_lasted() {
+    for (seen, valid) in [("5", Valid::Yes), ("4", Valid::Yes), ("3", Valid::No), ("6", Valid::No)] {
+        let taken_meanwhile = history(&[
+            (Invoke, 0, "add", "5"),
+            (Ok, 0, "add", "5"),
+            (Invoke, 0, "add", "-1"),
+            (Invoke, 1, "read", "null"),
+            (Ok, 0, "add", "-1"),
+            (Ok, 1, "read", seen),
+        ]);
+        assert_eq!(judge(&counter::Counter, &taken_meanwhile).0, valid, "{seen}");
+    }
+}
+
+#[test]
 fn counters_stay_in_bounds() {
     let check = counter::Counter;
     let add = |v: &'static str| ("add", v, v);

@@ -13,6 +13,7 @@
 mod client;
 mod guarded;
 mod lock;
+mod members;
 mod target;
 mod wire;
 

@@ -10,15 +10,17 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 use squall_cluster::Program;
 use squall_engine::Error;
-use squall_engine::protocol::{Client, Layout, LogPattern, NodeStatus, Status, Target, Via, options};
+use squall_engine::protocol::{
+    Client, Layout, LogPattern, Members, NodeStatus, Status, Target, Via, merged, options,
+};
 
 use super::client::EtcdClient;
 use super::wire::{StatusReply, answer_text, range};
 use crate::http::{Answer, Http};
 use crate::recipes::is_known;
 
-const CLIENT_PORT: u16 = 2379;
-const PEER_PORT: u16 = 2380;
+pub(super) const CLIENT_PORT: u16 = 2379;
+pub(super) const PEER_PORT: u16 = 2380;
 
 /// How reads are done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -50,12 +52,14 @@ struct Options {
 #[derive(Debug)]
 pub(crate) struct Etcd {
     options: Options,
+    given: Json,
     binary: OnceLock<PathBuf>,
 }
 
 impl Etcd {
     pub(crate) fn build(given: &Json) -> Result<Arc<dyn Target>, Error> {
-        Ok(Arc::new(Etcd { options: options("etcd", given)?, binary: OnceLock::new() }))
+        let binary = OnceLock::new();
+        Ok(Arc::new(Etcd { options: options("etcd", given)?, given: given.clone(), binary }))
     }
 
     fn find(&self) -> Result<PathBuf, Error> {
@@ -174,6 +178,14 @@ impl Target for Etcd {
 
     fn status(&self) -> Option<&dyn Status> {
         Some(self)
+    }
+
+    fn members(&self) -> Option<&dyn Members> {
+        Some(self)
+    }
+
+    fn upgraded(&self, options: &Json) -> Result<Option<Arc<dyn Target>>, Error> {
+        Etcd::build(&merged(&self.given, options)).map(Some)
     }
 
     fn log_patterns(&self) -> Vec<LogPattern> {

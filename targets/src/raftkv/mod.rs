@@ -5,6 +5,7 @@
 mod client;
 mod guarded;
 mod lock;
+mod members;
 mod target;
 
 pub(crate) use target::RaftKv;

@@ -8,15 +8,15 @@ use hyper::Method;
 use serde::Deserialize;
 use serde_json::Value as Json;
 use squall_cluster::Program;
-use squall_engine::protocol::{Client, Layout, NodeStatus, Status, Target, Via, options};
+use squall_engine::protocol::{Client, Layout, Members, NodeStatus, Status, Target, Via, merged, options};
 use squall_engine::{Error, units};
 
 use super::client::KvClient;
 use crate::http::{Answer, Http};
 use crate::recipes::is_known;
 
-const CLIENT_PORT: u16 = 7000;
-const PEER_PORT: u16 = 7001;
+pub(super) const CLIENT_PORT: u16 = 7000;
+pub(super) const PEER_PORT: u16 = 7001;
 
 /// How reads are done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -24,6 +24,7 @@ const PEER_PORT: u16 = 7001;
 enum Reads {
     /// The leader confirms by a round of heartbeats that it still leads.
     #[default]
+    #[serde(alias = "linearizable")]
     ReadIndex,
     /// The leader answers by itself while its lease holds.
     Lease,
@@ -48,6 +49,7 @@ impl Reads {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Options {
+    #[serde(alias = "read")]
     reads: Reads,
     /// Serve linearizable reads without confirming leadership: a mistake on purpose.
     unsafe_reads: bool,
@@ -65,11 +67,12 @@ struct Options {
 #[derive(Debug)]
 pub(crate) struct RaftKv {
     options: Options,
+    given: Json,
 }
 
 impl RaftKv {
     pub(crate) fn build(given: &Json) -> Result<Arc<dyn Target>, Error> {
-        Ok(Arc::new(RaftKv { options: options("raftkv", given)? }))
+        Ok(Arc::new(RaftKv { options: options("raftkv", given)?, given: given.clone() }))
     }
 }
 
@@ -146,6 +149,14 @@ impl Target for RaftKv {
 
     fn status(&self) -> Option<&dyn Status> {
         Some(self)
+    }
+
+    fn members(&self) -> Option<&dyn Members> {
+        Some(self)
+    }
+
+    fn upgraded(&self, options: &Json) -> Result<Option<Arc<dyn Target>>, Error> {
+        RaftKv::build(&merged(&self.given, options)).map(Some)
     }
 }
 

@@ -14,6 +14,7 @@ pub mod check;
 pub mod commands;
 pub mod declared;
 pub mod export;
+pub mod museum;
 pub mod output;
 pub mod registry;
 pub mod run;

@@ -2,6 +2,9 @@
 //!
 //! It keeps the greatest version that it has seen: a session read names it, and whoever takes over goes on from it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use async_trait::async_trait;
 use hyper::Method;
 use serde::Deserialize;
@@ -20,17 +23,33 @@ pub(super) struct KvClient {
     pub(super) http: Http,
     consistency: &'static str,
     seen: u64,
+    sessions: Sessions,
+    // The session and the number of its last change.
+    session: Option<(u64, u64)>,
+}
+
+/// What clients of one run share and do alike.
+#[derive(Clone, Debug)]
+pub(super) struct Sessions {
+    /// The greatest version that any client was told of, if they tell each other.
+    pub shared: Option<Arc<AtomicU64>>,
+    /// Whether changes carry a session and a number, so that one sent twice is done once. Changes of several
+    /// requests do not.
+    pub numbered: bool,
 }
 
 impl KvClient {
-    pub(super) fn new(http: Http, consistency: &'static str) -> Self {
-        KvClient { http, consistency, seen: 0 }
+    pub(super) fn new(http: Http, consistency: &'static str, sessions: Sessions) -> Self {
+        KvClient { http, consistency, seen: 0, sessions, session: None }
     }
 
     /// How a read is asked for.
     pub(super) fn query(&self) -> String {
         match self.consistency {
-            "session" => format!("?consistency=session&token={}", self.seen),
+            "session" => {
+                let shared = self.sessions.shared.as_ref().map_or(0, |s| s.load(Ordering::SeqCst));
+                format!("?consistency=session&token={}", self.seen.max(shared))
+            }
             other => format!("?consistency={other}"),
         }
     }
@@ -45,6 +64,9 @@ impl KvClient {
         let answer = self.http.request(method, path, body).await?;
         if let (200, Ok(told)) = (answer.status, serde_json::from_slice::<Told>(&answer.body)) {
             self.seen = self.seen.max(told.version).max(told.applied);
+            if let Some(shared) = &self.sessions.shared {
+                shared.fetch_max(self.seen, Ordering::SeqCst);
+            }
         }
         Ok(answer)
     }
@@ -57,6 +79,11 @@ struct Told {
     version: u64,
     #[serde(default)]
     applied: u64,
+}
+
+#[derive(Deserialize)]
+struct SessionReply {
+    session: u64,
 }
 
 #[derive(Deserialize)]
@@ -97,8 +124,19 @@ impl Client for KvClient {
             Ok(request) => request,
             Err(why) => return Completion::fail("not-asked", why),
         };
+        let path = match self.numbered(op, &method, path).await {
+            Ok(path) => path,
+            Err(why) => return Completion::fail("no-session", why),
+        };
         match self.request(method, &path, body).await {
-            Ok(answer) => complete(op, &answer),
+            Ok(answer) => {
+                let done = complete(op, &answer);
+                if done.meta.as_ref().is_some_and(|m| m.row.as_deref() == Some("no_session")) {
+                    // Forgotten: the next change opens another.
+                    self.session = None;
+                }
+                done
+            }
             Err(e) => Completion::unclear(op, "connection-broke", e),
         }
     }
@@ -117,6 +155,25 @@ impl Client for KvClient {
 }
 
 impl KvClient {
+    /// The path of a change with this client's session and the next number; a session is opened first if there
+    /// is none. An error means that the change was not sent.
+    async fn numbered(&mut self, op: &Operation, method: &Method, path: String) -> Result<String, String> {
+        if !self.sessions.numbered || op.read_only || *method == Method::GET {
+            return Ok(path);
+        }
+        let (session, seq) = match self.session {
+            Some((session, seq)) => (session, seq + 1),
+            None => {
+                let answer = self.http.request(Method::POST, "/session", String::new()).await?;
+                let opened: SessionReply =
+                    serde_json::from_slice(&answer.body).map_err(|_| answer_text(&answer))?;
+                (opened.session, 1)
+            }
+        };
+        self.session = Some((session, seq));
+        Ok(format!("{path}?session={session}&seq={seq}"))
+    }
+
     fn request_for(&self, op: &Operation) -> Result<(Method, String, String), String> {
         let path = format!("/kv/{}{}", &op.on[..1], op.key);
         match (op.on, &*op.f) {

@@ -1,6 +1,7 @@
 //! Raft KV as squall starts and watches it.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,7 +12,7 @@ use squall_cluster::Program;
 use squall_engine::protocol::{Client, Layout, Members, NodeStatus, Status, Target, Via, merged, options};
 use squall_engine::{Error, units};
 
-use super::client::KvClient;
+use super::client::{KvClient, Sessions};
 use crate::http::{Answer, Http};
 use crate::recipes::is_known;
 
@@ -51,12 +52,18 @@ impl Reads {
 struct Options {
     #[serde(alias = "read")]
     reads: Reads,
+    /// Session reads wait for everything that any client was told of, as if clients talked to each other.
+    shared_token: bool,
     /// Serve linearizable reads without confirming leadership: a mistake on purpose.
     unsafe_reads: bool,
     /// Do not flush the log: a mistake on purpose.
     no_fsync: bool,
     /// A classic mistake by its name (`squall raftkv bugs`).
     bug: Option<String>,
+    /// Clients open sessions and number their changes, so that one sent twice is done once.
+    sessions: bool,
+    /// How many entries are applied between two snapshots.
+    snapshot_entries: Option<u64>,
     #[serde(with = "units::duration::option")]
     election_timeout: Option<Duration>,
     #[serde(with = "units::duration::option")]
@@ -68,11 +75,17 @@ struct Options {
 pub(crate) struct RaftKv {
     options: Options,
     given: Json,
+    /// The greatest index that any client was told of.
+    token: Arc<AtomicU64>,
 }
 
 impl RaftKv {
     pub(crate) fn build(given: &Json) -> Result<Arc<dyn Target>, Error> {
-        Ok(Arc::new(RaftKv { options: options("raftkv", given)?, given: given.clone() }))
+        Ok(Arc::new(RaftKv {
+            options: options("raftkv", given)?,
+            given: given.clone(),
+            token: Arc::default(),
+        }))
     }
 }
 
@@ -108,6 +121,9 @@ impl Target for RaftKv {
         if let Some(bug) = &o.bug {
             argv.extend(["--bug".to_owned(), bug.clone()]);
         }
+        if let Some(entries) = o.snapshot_entries {
+            argv.extend(["--snapshot-entries".to_owned(), entries.to_string()]);
+        }
         for (flag, value) in [("--election-timeout", o.election_timeout), ("--heartbeat", o.heartbeat)] {
             if let Some(value) = value {
                 argv.extend([flag.to_owned(), units::format_duration(value)]);
@@ -129,8 +145,10 @@ impl Target for RaftKv {
 
     async fn connect(&self, node: usize, via: Via<'_>) -> Result<Box<dyn Client>, Error> {
         let http = Http::connect(node, CLIENT_PORT, via).await?;
-        let consistency = self.options.reads.consistency();
-        Ok(Box::new(KvClient::new(http, consistency)))
+        let o = &self.options;
+        let shared = o.shared_token.then(|| self.token.clone());
+        let sessions = Sessions { shared, numbered: o.sessions };
+        Ok(Box::new(KvClient::new(http, o.reads.consistency(), sessions)))
     }
 
     fn supports(&self, f: &str) -> bool {
@@ -142,6 +160,8 @@ impl Target for RaftKv {
     fn promises(&self) -> &str {
         match self.options.reads {
             Reads::ReadIndex | Reads::Lease => "linearizable",
+            // It stands for everything that was completed before.
+            Reads::Session if self.options.shared_token => "linearizable",
             Reads::Session => "sequential",
             Reads::Local => "serializable",
         }

@@ -116,7 +116,7 @@ impl Workload for Lock {
     }
 
     fn floors(&self) -> Vec<(&'static str, u64)> {
-        let mut floors = vec![("acquire", 5), ("renew", 5), ("release", 5)];
+        let mut floors = vec![("acquire", 3), ("renew", 3), ("release", 2)];
         floors.extend(self.options.fenced.then_some(("write", 5)));
         floors
     }

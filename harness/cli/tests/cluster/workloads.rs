@@ -24,7 +24,7 @@ fn kinds(run: &Json, check: &str) -> Vec<String> {
     anomalies.iter().filter_map(|a| a["type"].as_str()).map(str::to_owned).collect()
 }
 
-const ALL: &str = "queue, counter, unique-ids, {lock: {fenced: true, hold_max: 1s}}, wr, internal, bank, long-fork, \
+const ALL: &str = "queue, counter, unique-ids, {lock: {fenced: true, ttl: 1s, hold_min: 500ms, hold_max: 1s}}, wr, internal, bank, long-fork, \
                    causal, causal-reverse, session, monotonic, write-skew";
 
 fn all_are_valid_on(target: &str) {

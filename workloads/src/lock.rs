@@ -46,7 +46,7 @@ impl Default for Options {
         Options {
             keys: 5,
             ttl: Duration::from_secs(2),
-            hold_min: Duration::from_millis(200),
+            hold_min: Duration::from_secs(1),
             hold_max: Duration::from_secs(20),
             pause: Duration::from_millis(100),
             fenced: false,

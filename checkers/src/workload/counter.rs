@@ -2,7 +2,7 @@
 
 use squall_history::{History, NEVER, Outcome};
 
-use super::report::anomaly;
+use super::report::{anomaly, few};
 use crate::{Budget, Check, Verdict};
 
 /// Judges `add` (any sign) and `read`. Keys are counters of their own.
@@ -80,6 +80,6 @@ impl Check for Counter {
             return Verdict::unknown("counter", "no read was completed");
         }
         let errors = found.len();
-        Verdict::from_anomalies("counter", found).with("read_count", reads).with("error_count", errors)
+        Verdict::from_anomalies("counter", few(found)).with("read_count", reads).with("error_count", errors)
     }
 }

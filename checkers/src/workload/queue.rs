@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use squall_history::{History, NEVER, Op, Outcome, Value};
 
-use super::report::{anomaly, items};
+use super::report::{anomaly, few, items};
 use crate::{Budget, Check, Verdict};
 
 /// Every dequeue comes from an enqueue that had begun: `enqueue`, `dequeue`.
@@ -161,7 +161,7 @@ impl Check for TotalQueue {
             return Verdict::unknown("total-queue", "nothing was enqueued");
         }
         let counts = json!({"ok": sum(&|c| out(c).min(c.attempts))});
-        Verdict::from_anomalies("total-queue", found)
+        Verdict::from_anomalies("total-queue", few(found))
             .with("attempt_count", sum(&|c| c.attempts))
             .with("acknowledged_count", sum(&|c| c.acknowledged))
             .with("ok_count", counts["ok"].clone())

@@ -3,6 +3,7 @@
 mod bad;
 mod crash;
 mod decisions;
+mod faults;
 mod runs;
 mod support;
 
@@ -27,6 +28,14 @@ fn main() -> ExitCode {
         clusters("transactions_and_sets_keep_their_promises", runs::transactions_and_sets_are_valid),
         clusters("etcd_keeps_its_promise_under_partitions_and_kills", runs::etcd_is_valid).needs(etcd()),
         clusters("an_ordinary_user_can_run_it", runs::ordinary_user).needs(Need::Root).needs(etcd()),
+        clusters("processes_and_links_are_harmed_in_every_way", faults::processes_and_links),
+        clusters("disks_are_harmed_in_every_way_and_no_more_than_a_minority", faults::disks)
+            .needs(Need::Can(Capability::Disk)),
+        clusters("members_come_and_go_and_versions_change", faults::members_and_upgrades),
+        clusters("members_of_etcd_come_and_go", faults::etcd_members).needs(etcd()),
+        clusters("steps_wait_for_events", faults::triggers),
+        clusters("a_failure_is_found_again_and_made_smaller", faults::again_and_smaller)
+            .needs(Need::Can(Capability::Clock)),
         clusters("one_seed_decides_alike_twice", decisions::one_seed_decides_alike_twice),
         clusters("a_killed_harness_leaves_nothing_but_its_history", crash::killed_harness_leaves_nothing),
         clusters("an_interrupted_run_is_judged", crash::interrupted_run_is_judged),

@@ -3,7 +3,9 @@
 mod bad;
 mod crash;
 mod decisions;
+mod examples;
 mod faults;
+mod leaks;
 mod runs;
 mod support;
 
@@ -36,6 +38,25 @@ fn main() -> ExitCode {
         clusters("steps_wait_for_events", faults::triggers),
         clusters("a_failure_is_found_again_and_made_smaller", faults::again_and_smaller)
             .needs(Need::Can(Capability::Clock)),
+        clusters("example_raftkv_without_fsync", examples::raftkv_without_fsync)
+            .needs(Need::Can(Capability::Disk)),
+        clusters("example_etcd_without_fsync", examples::etcd_without_fsync)
+            .needs(Need::Can(Capability::Disk))
+            .needs(etcd()),
+        clusters("example_power_loss", examples::power_loss).needs(Need::Can(Capability::Disk)).needs(etcd()),
+        clusters("example_lease_on_the_wall_clock", examples::lease_on_the_wall_clock)
+            .needs(Need::Can(Capability::Clock)),
+        clusters("example_lease_on_the_monotonic_clock", examples::lease_on_the_monotonic_clock)
+            .needs(Need::Can(Capability::Clock)),
+        clusters("example_etcd_disk_faults", examples::etcd_disk_faults)
+            .needs(Need::Can(Capability::Disk))
+            .needs(etcd()),
+        clusters("example_etcd_flipped_bits", examples::etcd_flipped_bits)
+            .needs(Need::Can(Capability::Disk))
+            .needs(etcd()),
+        clusters("many_runs_leave_nothing_behind", leaks::many_runs_leave_nothing)
+            .needs(Need::Can(Capability::Clock))
+            .needs(Need::Can(Capability::Disk)),
         clusters("one_seed_decides_alike_twice", decisions::one_seed_decides_alike_twice),
         clusters("a_killed_harness_leaves_nothing_but_its_history", crash::killed_harness_leaves_nothing),
         clusters("an_interrupted_run_is_judged", crash::interrupted_run_is_judged),

@@ -68,6 +68,30 @@ pub fn session(
     }
 }
 
+/// An order of everything in a session's past, if one explains its reads: before each of its transactions stands
+/// just what that has to have seen.
+pub fn explanation(
+    p: &Plain,
+    writers: &Writers,
+    linear: Option<&[u32]>,
+    session: u32,
+    start: Start,
+    budget: &Budget,
+) -> Option<Vec<u32>> {
+    let mut graph = Saturation::new(p, session, start);
+    graph.restrict(linear);
+    loop {
+        budget.spend(graph.held_bytes()).ok()?;
+        let order = graph.topological()?;
+        graph.clocks(&order);
+        match graph.saturate(writers) {
+            Step::Done => return Some(graph.told(&order)),
+            Step::Grown => {}
+            Step::Wrong(_) => return None,
+        }
+    }
+}
+
 enum Step {
     Done,
     Grown,
@@ -235,6 +259,27 @@ impl<'a> Saturation<'a> {
             self.edges[self.local[from as usize] as usize].push((self.local[to as usize], why));
         }
         Step::Grown
+    }
+
+    /// Members, each of the session's own as early as its past allows.
+    fn told(&self, order: &[u32]) -> Vec<u32> {
+        let p = self.p;
+        let mut done = vec![false; self.members.len()];
+        let mut told = Vec::with_capacity(self.members.len());
+        for &t in &self.mine {
+            let known = self.row(t);
+            for &i in order {
+                let m = self.members[i as usize];
+                if p.place[m as usize] <= known[p.session[m as usize] as usize] && !done[i as usize] && m != t
+                {
+                    done[i as usize] = true;
+                    told.push(m);
+                }
+            }
+            done[self.local[t as usize] as usize] = true;
+            told.push(t);
+        }
+        told
     }
 
     /// A shortest circle, once there is one.

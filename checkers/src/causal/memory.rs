@@ -286,10 +286,14 @@ impl<'a> Saturation<'a> {
     fn circle(&self) -> Vec<(u32, Why)> {
         let n = self.members.len();
         let mut best: Vec<(u32, Why)> = Vec::new();
-        for start in 0..n as u32 {
-            if !self.edges[start as usize].iter().any(|(_, why)| matches!(why, Why::Seen(..))) {
-                continue;
-            }
+        // A circle has a conflict in it, unless a session read what it wrote only later.
+        let conflicts =
+            |start: &u32| self.edges[*start as usize].iter().any(|(_, why)| matches!(why, Why::Seen(..)));
+        let mut starts: Vec<u32> = (0..n as u32).filter(conflicts).collect();
+        if starts.is_empty() {
+            starts = (0..n as u32).collect();
+        }
+        for start in starts {
             let mut parent: Vec<Option<(u32, Why)>> = vec![None; n];
             let mut queue = std::collections::VecDeque::from([start]);
             'search: while let Some(here) = queue.pop_front() {

@@ -268,7 +268,15 @@ impl Check for Strongest {
         }
         let follows: Map<String, Json> =
             MODELS.iter().filter_map(|m| Some((m.name.to_owned(), json!(map.follows(m.name)?)))).collect();
-        verdict_of(&map, &holds, &violated)
+        let mut verdict = verdict_of(&map, &holds, &violated);
+        if verdict.valid == Valid::Yes {
+            let beyond = match weakest.is_empty() {
+                true => "no model is violated".to_owned(),
+                false => format!("{} are violated", weakest.join(", ")),
+            };
+            verdict.reason = Some(format!("{} are not violated; {beyond}", strongest(&holds).join(", ")));
+        }
+        verdict
             .with("strongest", json!(strongest(&holds)))
             .with("weakest_violated", json!(weakest))
             .with("models", Json::Object(models))

@@ -23,13 +23,13 @@ use super::run::Run;
 use crate::plot::escape;
 use crate::text::cut;
 
-const BOX: (f64, f64) = (126.0, 34.0);
+const BOX: (f64, f64) = (132.0, 34.0);
 const STEP: f64 = 68.0;
 const EDGE: f64 = 3.0;
 /// Violations of a map that are shown with their operations.
 const IN_FULL: usize = 3;
 /// Characters of an explanation.
-const EXPLAINED: usize = 2_000;
+const EXPLAINED: usize = 420;
 
 /// What is known of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,12 +131,14 @@ pub fn violation(verdict: &Verdict, model: &str) -> Option<Anomaly> {
     serde_json::from_value(with_signature(verdict.details.get("violations")?.get(model)?.clone())).ok()
 }
 
-/// All violations of a map, one for each kind.
+/// All violations of a map, one for each kind, small ones first.
 pub fn violations(verdict: &Verdict) -> Vec<Anomaly> {
     let Some(all) = verdict.details.get("violations").and_then(Json::as_object) else { return Vec::new() };
     let mut found: Vec<Anomaly> = all.keys().filter_map(|name| violation(verdict, name)).collect();
     found.sort_by(|a, b| (&a.kind, a.operations.len()).cmp(&(&b.kind, b.operations.len())));
     found.dedup_by(|a, b| a.kind == b.kind);
+    // Who has read the short ones understands the long ones.
+    found.sort_by_key(|a| a.operations.len());
     found
 }
 

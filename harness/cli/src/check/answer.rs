@@ -75,7 +75,7 @@ impl Answer {
             Valid::Unknown => format!("{}: unknown: {by} could not be decided in {what}", self.file),
         };
         out.push_str(&map);
-        if let Some(reason) = &self.reason {
+        if let Some(reason) = self.reason.as_ref().filter(|_| map.is_empty() || self.valid != Valid::Yes) {
             let _ = write!(out, "\n  because {reason}");
         }
         for anomaly in self.anomalies.iter().take(EXPLAINED) {

@@ -16,6 +16,7 @@ mod layered;
 mod logs;
 mod map;
 mod operations;
+mod past;
 mod proof;
 mod run;
 mod spacetime;
@@ -33,6 +34,7 @@ use run::Run;
 
 pub use figures::plots;
 pub use index::index;
+pub use past::Past;
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = concat!(

@@ -12,7 +12,9 @@ mod faults;
 mod figures;
 mod index;
 mod lanes;
+mod layered;
 mod logs;
+mod map;
 mod operations;
 mod past;
 mod proof;
@@ -58,6 +60,7 @@ pub fn report(history: &History, verdicts: &[Verdict], result: &RunResult, facts
                 nav aria-label="Sections" { div {
                     b { (run.word()) }
                     @if anomalies::shown(&run) { a href="#why" { "Why" } }
+                    @if map::shown(&run) { a href="#models" { "Models" } }
                     @if !run.windows.is_empty() { a href="#faults" { "Faults" } }
                     a href="#time" { "Over time" }
                     a href="#timeline-section" { "Timeline" }
@@ -67,6 +70,7 @@ pub fn report(history: &History, verdicts: &[Verdict], result: &RunResult, facts
                 } }
                 main id="main" {
                     (anomalies::section(&run))
+                    (map::section(&run))
                     (faults::section(&run))
                     (figures::section(&run))
                     (operations::timeline(&run))

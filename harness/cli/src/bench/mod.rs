@@ -46,7 +46,7 @@ impl Row {
 
 const NAMES: [&str; 3] = ["engine", "faults", "checkers"];
 
-/// Larger inputs would need more memory than small machines have.
+/// Operations of the largest input that is written to a file and read back.
 const OPERATIONS_MAX: usize = 1_000_000;
 
 /// Measures what was named, or everything.
@@ -67,9 +67,8 @@ pub fn bench(args: &BenchArgs) -> anyhow::Result<Exit> {
             "engine" => in_runtime(engine::rows())??,
             "faults" => in_runtime(faults::rows())??,
             _ => {
-                let mut rows = Vec::new();
-                checkers::rows(OPERATIONS_MAX, |row| rows.push(row)).map_err(anyhow::Error::msg)?;
-                rows
+                checkers::rows()?;
+                Vec::new()
             }
         };
         for row in rows {

@@ -143,7 +143,8 @@ impl Workload for Register {
     fn checks(&self, consistency: &str) -> Result<Vec<Box<dyn Check>>, Error> {
         match consistency {
             "linearizable" => {
-                Ok(vec![Box::new(Linearizable::new(LinearOptions::new(ModelName::CasRegister)))])
+                let options = LinearOptions::new(ModelName::CasRegister);
+                Ok(vec![Box::new(Linearizable::new(LinearOptions { certificate: true, ..options }))])
             }
             other => self.weaker(other),
         }

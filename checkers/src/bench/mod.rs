@@ -10,7 +10,7 @@ mod rows;
 mod transactions;
 
 pub use busy::{Answer, Asked, Load, busy};
-pub use collection::{queue, set};
+pub use collection::{priority_queue, queue, set, stack};
 pub use dice::Dice;
 pub use lock::mutex;
 pub use register::{Values, register, stale_register};

@@ -42,6 +42,7 @@ const SCRIPT: &str = concat!(
     include_str!("script/data.js"),
     include_str!("script/timeline.js"),
     include_str!("script/table.js"),
+    include_str!("script/picture.js"),
     "})();"
 );
 

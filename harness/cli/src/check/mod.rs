@@ -17,3 +17,4 @@ mod tests;
 pub use answer::{Answer, Unreadable};
 pub use by::{By, MODELS, ModelEntry, Specification};
 pub use command::check;
+pub(crate) use memory::{peak_bytes, reset_peak};

@@ -12,12 +12,14 @@ pub mod bench;
 pub mod campaign;
 pub mod check;
 pub mod commands;
+pub mod conformance;
 pub mod declared;
 pub mod export;
 pub mod output;
 pub mod registry;
 pub mod run;
 pub mod schema;
+pub mod skeleton;
 
 mod dispatch;
 mod entry;

@@ -26,3 +26,4 @@ pub use shrink::shrink;
 
 pub(crate) use campaign::{expected, find_run};
 pub(crate) use reproduce::command;
+pub(crate) use signals::Signals;

@@ -1,0 +1,107 @@
+//! Targets that are described in YAML, with clients in other languages: the examples, and what goes wrong.
+
+use std::path::{Path, PathBuf};
+
+use crate::support::{Done, finish, lives, run, squall, tree};
+
+/// A worked example's campaign.
+fn example(name: &str, file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(name).join(file)
+}
+
+fn campaign(name: &str, file: &str) -> Done {
+    let store = tempfile::tempdir().expect("a folder");
+    let path = example(name, file);
+    finish(squall().arg("run").arg(path).arg("--store").arg(store.path()).args(["--format", "json"]))
+}
+
+fn as_expected(done: &Done) {
+    assert_eq!(done.code, Some(0), "{}\n{}", done.json, done.stderr);
+    for run in done.json["runs"].as_array().expect("runs") {
+        assert_eq!(run["outcome"], "pass", "{run}\n{}", done.stderr);
+    }
+}
+
+pub fn redis_loses_what_it_acknowledged() {
+    as_expected(&campaign("redis-sentinel", "campaign.yaml"));
+}
+
+/// A new target runs as it is, and its doctor finds nothing.
+pub fn the_skeleton_runs() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let made = finish(squall().current_dir(dir.path()).args(["new-target", "mydb"]));
+    assert_eq!(made.code, Some(0), "{}", made.stderr);
+    let again = finish(squall().current_dir(dir.path()).args(["new-target", "mydb"]));
+    assert_eq!(again.code, Some(254), "what is there is left alone: {}", again.stderr);
+    let doctor =
+        finish(squall().current_dir(dir.path()).args(["doctor", "mydb/target.yaml", "--format", "json"]));
+    assert_eq!(doctor.code, Some(0), "{}\n{}", doctor.json, doctor.stderr);
+    assert_eq!(doctor.json["ready"], true);
+    assert!(doctor.json["operations"]["ok"].as_u64().expect("a number") > 100, "{}", doctor.json);
+    let target = dir.path().join("mydb/target.yaml");
+    let args = ["--target", &target.to_string_lossy(), "--faults", "{pause: {targets: [one]}}"];
+    let more = ["--nodes", "3", "--time-limit", "5s", "--seed", "3"];
+    let done = finish(run(&dir.path().join("store"), &args).args(more));
+    assert_eq!(done.code, Some(0), "{}\n{}", done.json, done.stderr);
+}
+
+/// The skeleton with something changed in one of its files, run for a moment; nothing of it is left.
+fn changed(file: &str, from: &str, to: &str) -> Done {
+    let dir = tempfile::tempdir().expect("a folder");
+    finish(squall().current_dir(dir.path()).args(["new-target", "mydb"]));
+    let path = dir.path().join("mydb").join(file);
+    let text = std::fs::read_to_string(&path).expect("the skeleton");
+    assert!(text.contains(from), "{file} has no {from}");
+    std::fs::write(&path, text.replacen(from, to, 1)).expect("own file");
+    let target = dir.path().join("mydb/target.yaml");
+    let before = tree(std::process::id());
+    let args = ["--target", &target.to_string_lossy(), "--faults", "none", "--nodes", "3"];
+    let more = ["--time-limit", "3s", "--rate", "200", "--seed", "3"];
+    let done = finish(run(&dir.path().join("store"), &args).args(more));
+    let left: Vec<u32> =
+        tree(std::process::id()).difference(&before).copied().filter(|p| lives(*p)).collect();
+    assert!(left.is_empty(), "left behind: {left:?}");
+    done
+}
+
+fn refused(done: &Done, said: &[&str]) {
+    assert_eq!(done.code, Some(255), "{}\n{}", done.json, done.stderr);
+    let reason = format!("{}\n{}", done.json["runs"][0]["reason"], done.stderr);
+    assert!(said.iter().all(|s| reason.contains(s)), "{said:?}: {reason}");
+}
+
+/// Each mistake of a client ends the run with what was seen.
+pub fn a_client_that_breaks_the_protocol_is_quoted() {
+    let done =
+        changed("client.py", "def process(asked):\n", "def process(asked):\n    print('connecting')\n");
+    refused(&done, &["the client of n", "wrote a line that is no answer: connecting", "standard error"]);
+    let done = changed(
+        "client.py",
+        "\"id\": ask[\"id\"]})",
+        "\"id\": ask[\"id\"]})\n        if ask[\"type\"] == \"invoke\": say({\"type\": \"ok\", \"process\": ask[\"process\"], \"id\": ask[\"id\"], \"value\": 1})",
+    );
+    refused(&done, &["twice, the second time", "python3 client.py"]);
+}
+
+/// A client that dies now and then costs operations, no more; one that cannot start is told with its last words.
+pub fn a_client_that_dies_is_replaced_or_given_up() {
+    let dies =
+        "for line in sys.stdin:\n    import random\n    if random.random() < 0.02: sys.exit('out of luck')";
+    let done = changed("client.py", "for line in sys.stdin:", dies);
+    assert_eq!(done.code, Some(0), "{}\n{}", done.json, done.stderr);
+    let text = done.json["runs"][0].to_string();
+    assert!(text.contains("ended by itself (exit code 1)") && text.contains("out of luck"), "{text}");
+    let done = changed("client.py", "import json,", "import no_such_module, json,");
+    refused(&done, &["before it said hello", "no_such_module"]);
+}
+
+/// A target that is not there, ends at once, or never becomes ready.
+pub fn a_described_target_that_fails_is_one_clear_error() {
+    let program = "[python3, \"{dir}/server.py\", \"{address}\", \"{port.client}\"]";
+    let done = changed("target.yaml", program, "[no-such-database]");
+    refused(&done, &["`no-such-database`", "not on the PATH"]);
+    let done = changed("target.yaml", program, "\"echo no luck today; exit 3\"");
+    refused(&done, &["ended while starting (exit code 3)", "no luck today"]);
+    let done = changed("target.yaml", "# setup:", "setup: [{command: \"echo no room >&2; exit 4\"}]\n#");
+    refused(&done, &["the set-up", "exit code 4", "no room"]);
+}

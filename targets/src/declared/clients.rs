@@ -149,16 +149,16 @@ impl Clients {
 
     /// A program that breaks the protocol ends the run at once, not only when somebody opens a process next.
     fn watch(&self, program: &Program) {
-        let (stop, trouble, recorder) = (self.stop.clone(), self.trouble.clone(), self.recorder.clone());
+        let (stop, trouble) = (self.stop.clone(), self.trouble.clone());
         program.on_trouble(move |what| {
             if let Trouble::Broke(text) = what {
-                tell(&trouble, &recorder, &stop, text);
+                tell(&trouble, &stop, text);
             }
         });
     }
 
     fn give_up(&self, text: &str) {
-        tell(&self.trouble, &self.recorder, &self.stop, text);
+        tell(&self.trouble, &self.stop, text);
     }
 
     fn note(&self, text: &str) {
@@ -166,10 +166,10 @@ impl Clients {
     }
 }
 
-fn tell(trouble: &std::sync::Mutex<Option<String>>, recorder: &Recorder, stop: &Stop, text: &str) {
+fn tell(trouble: &std::sync::Mutex<Option<String>>, stop: &Stop, text: &str) {
     let mut trouble = trouble.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     if trouble.is_none() {
-        note(recorder, text);
+        // The run breaks with these words, so they need no note of their own.
         stop.stop(text);
         *trouble = Some(text.to_owned());
     }

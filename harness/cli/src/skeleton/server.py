@@ -7,6 +7,12 @@ store = {}
 
 class Serve(socketserver.StreamRequestHandler):
     def handle(self):
+        try:
+            self.serve()
+        except OSError:
+            pass  # the client hung up
+
+    def serve(self):
         upstream = None if address == first else socket.create_connection((first, port)).makefile("rw")
         for line in self.rfile:
             if upstream:

@@ -26,6 +26,84 @@ pub fn redis_loses_what_it_acknowledged() {
     as_expected(&campaign("redis-sentinel", "campaign.yaml"));
 }
 
+/// Write skew at repeatable read, lost updates at read committed, nothing at serializable, old news on standbys.
+pub fn postgresql_keeps_to_its_levels() {
+    for file in ["read-committed.yaml", "repeatable-read.yaml", "serializable.yaml", "standbys.yaml"] {
+        as_expected(&campaign("postgresql", file));
+    }
+}
+
+/// Plain reads are not linearizable; reads after a sync are, and so are writes.
+pub fn zookeeper_reads_want_a_sync() {
+    as_expected(&campaign("zookeeper", "plain-reads.yaml"));
+    as_expected(&campaign("zookeeper", "sync-reads.yaml"));
+}
+
+/// The conformance test passes a good client, and names what a bad one does.
+pub fn clients_are_tried_out() {
+    let server = squall_listener();
+    let client = example("redis-sentinel", "client.py");
+    let check = |edit: &dyn Fn(String) -> String, with: &[&str]| {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("client.py");
+        let text = edit(std::fs::read_to_string(&client).expect("the example"));
+        std::fs::write(&path, text).expect("own file");
+        finish(
+            squall().args(["check-client", "--format", "json"]).args(with).args(["--", "python3"]).arg(&path),
+        )
+    };
+    let mark = |done: &Done, name: &str| {
+        let findings = done.json["findings"].as_array().expect("findings").clone();
+        let of = findings
+            .iter()
+            .filter(|f| f["name"] == name)
+            .map(|f| f["result"].as_str().unwrap_or("").to_owned());
+        of.collect::<Vec<_>>()
+    };
+    let good = check(&|text| text, &["--server", &server]);
+    assert_eq!(good.code, Some(0), "{}\n{}", good.json, good.stderr);
+    assert_eq!(mark(&good, "numbers"), ["pass"], "{}", good.json);
+    let fails = check(&|text| text.replace("\"type\": \"info\"", "\"type\": \"fail\""), &[]);
+    assert_eq!((fails.code, mark(&fails, "hang-up")), (Some(1), vec!["fail".to_owned()]), "{}", fails.json);
+    assert_eq!(mark(&fails, "silence"), ["fail"], "{}", fails.json);
+    // One thread for all: whoever waits holds up the rest.
+    let blocks = check(
+        &|text| {
+            text.replace("threading.Thread(target=process, args=(processes[ask[\"process\"]],), daemon=True).start()", "threading.Thread(target=process, args=(processes[ask[\"process\"]],), daemon=True); shared = processes.setdefault(0, processes[ask[\"process\"]]); first = shared is processes[ask[\"process\"]]; processes[ask[\"process\"]] = shared; conns = {}; first and threading.Thread(target=process, args=(shared,), daemon=True).start()")
+        },
+        &[],
+    );
+    assert!(mark(&blocks, "apart").contains(&"fail".to_owned()), "{}", blocks.json);
+    let retries = check(
+        &|text| {
+            text.replace("                answer = invoke(conn, ask) if", "                try:\n                    if ask[\"type\"] == \"invoke\": invoke(conn, ask)\n                except OSError:\n                    conn = socket.create_connection(sock.getpeername() if False else (ADDR), 2).makefile(\"rwb\")\n                answer = invoke(conn, ask) if").replace("                sock = socket", "                global ADDR; ADDR = (ask[\"host\"], ask[\"port\"])\n                sock = socket")
+        },
+        &[],
+    );
+    assert_eq!(mark(&retries, "hang-up"), ["fail"], "{}", retries.json);
+    assert!(retries.json.to_string().contains("came again"), "{}", retries.json);
+}
+
+/// A server that says yes to every command of the Redis client, for as long as the test lasts.
+fn squall_listener() -> String {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("it is bound").to_string();
+    std::thread::spawn(move || {
+        for connection in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let mut connection = connection;
+                let mut part = [0; 4096];
+                // A client of one process asks one thing at a time, in one piece.
+                while connection.read(&mut part).is_ok_and(|n| n > 0)
+                    && connection.write_all(b":1\r\n").is_ok()
+                {}
+            });
+        }
+    });
+    address
+}
+
 /// A new target runs as it is, and its doctor finds nothing.
 pub fn the_skeleton_runs() {
     let dir = tempfile::tempdir().expect("a folder");

@@ -38,6 +38,16 @@ fn main() -> ExitCode {
             .needs(Need::Program("redis-server", "redis-server"))
             .needs(Need::Program("redis-sentinel", "redis-sentinel"))
             .needs(Need::Program("python3", "python3")),
+        clusters("postgresql_keeps_to_its_levels", described::postgresql_keeps_to_its_levels)
+            .needs(Need::Program("/usr/lib/postgresql/15/bin/postgres", "postgresql-15"))
+            .needs(Need::Program("unshare", "util-linux"))
+            .needs(Need::Program("python3", "python3")),
+        clusters("zookeeper_reads_want_a_sync", described::zookeeper_reads_want_a_sync)
+            .needs(Need::Program("/usr/share/java/zookeeper.jar", "zookeeper"))
+            .needs(Need::Program("java", "zookeeper"))
+            .needs(Need::Program("python3", "python3")),
+        Test::new("clients_are_tried_out", described::clients_are_tried_out)
+            .needs(Need::Program("python3", "python3")),
         clusters("a_new_target_runs_as_it_is", described::the_skeleton_runs)
             .needs(Need::Program("python3", "python3")),
         clusters(

@@ -82,7 +82,7 @@ impl Clients {
                     program.end().await;
                 }
                 let started = self.start(node, place, spec, hello, via).await;
-                let program = Arc::new(started.inspect_err(|e| self.give_up(&e.to_string()))?);
+                let program = Arc::new(started.inspect_err(|e| self.count_failure(&e.to_string()))?);
                 *current = Some(program.clone());
                 program
             }
@@ -106,16 +106,24 @@ impl Clients {
             Some(Trouble::Died(text)) => {
                 if program.answered() > 2 {
                     self.barren.store(0, Ordering::Relaxed);
-                } else if self.barren.fetch_add(1, Ordering::Relaxed) + 1 >= DEATHS_MAX {
-                    self.give_up(&format!("{text} (the {DEATHS_MAX}th time)"));
-                    return false;
-                }
-                if !self.per_process && self.told.fetch_add(1, Ordering::Relaxed) < TOLD_MAX {
-                    self.note(&text);
+                    if !self.per_process {
+                        self.note(&text);
+                    }
+                } else if !self.per_process {
+                    self.count_failure(&text);
                 }
             }
         }
         false
+    }
+
+    /// A program that died without having been of use, or could not even be greeted.
+    fn count_failure(&self, text: &str) {
+        if self.barren.fetch_add(1, Ordering::Relaxed) + 1 >= DEATHS_MAX {
+            self.give_up(&format!("{text} (the {DEATHS_MAX}th time in a row)"));
+        } else {
+            self.note(text);
+        }
     }
 
     async fn start(
@@ -162,7 +170,9 @@ impl Clients {
     }
 
     fn note(&self, text: &str) {
-        note(&self.recorder, text);
+        if self.told.fetch_add(1, Ordering::Relaxed) < TOLD_MAX {
+            note(&self.recorder, text);
+        }
     }
 }
 

@@ -42,6 +42,10 @@ fn main() -> ExitCode {
             .needs(Need::Program("/usr/lib/postgresql/15/bin/postgres", "postgresql-15"))
             .needs(Need::Program("unshare", "util-linux"))
             .needs(Need::Program("python3", "python3")),
+        clusters("nats_loses_what_it_acknowledged", described::nats_loses_what_it_acknowledged)
+            .needs(Need::Can(Capability::Disk))
+            .needs(Need::Program("nats-server", "nats-server"))
+            .needs(Need::Program("python3", "python3")),
         clusters("zookeeper_reads_want_a_sync", described::zookeeper_reads_want_a_sync)
             .needs(Need::Program("/usr/share/java/zookeeper.jar", "zookeeper"))
             .needs(Need::Program("java", "zookeeper"))

@@ -1,6 +1,7 @@
 //! Measurements: one JSON object a row.
 
 mod checkers;
+mod client;
 mod engine;
 mod faults;
 
@@ -44,13 +45,17 @@ impl Row {
     }
 }
 
-const NAMES: [&str; 3] = ["engine", "faults", "checkers"];
+const NAMES: [&str; 4] = ["engine", "client", "faults", "checkers"];
 
 /// Larger inputs would need more memory than small machines have.
 const OPERATIONS_MAX: usize = 1_000_000;
 
 /// Measures what was named, or everything.
 pub fn bench(args: &BenchArgs) -> anyhow::Result<Exit> {
+    if args.names == [client::ECHO] {
+        client::echo().context("answering")?;
+        return Ok(Exit::Valid);
+    }
     if let Some(unknown) = args.names.iter().find(|n| !NAMES.contains(&n.as_str())) {
         let known = NAMES.join(", ");
         return Err(Refused::new(format!(
@@ -65,6 +70,7 @@ pub fn bench(args: &BenchArgs) -> anyhow::Result<Exit> {
         }
         let rows = match name {
             "engine" => in_runtime(engine::rows())??,
+            "client" => in_runtime(client::rows())??,
             "faults" => in_runtime(faults::rows())??,
             _ => {
                 let mut rows = Vec::new();

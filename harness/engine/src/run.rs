@@ -291,6 +291,10 @@ impl Live {
             workers
         };
         close(workers, Duration::from_millis(200)).await;
+        // Final reads may have shown it, too.
+        if let Some(trouble) = self.spec.target.trouble() {
+            return Err(Error::Target(trouble));
+        }
         Ok((driven, recovery_seconds))
     }
 

@@ -1,6 +1,7 @@
 //! Measurements: one JSON object a row.
 
 mod checkers;
+mod client;
 mod engine;
 mod faults;
 mod transactions;
@@ -45,13 +46,17 @@ impl Row {
     }
 }
 
-const NAMES: [&str; 4] = ["engine", "faults", "checkers", "transactions"];
+const NAMES: [&str; 5] = ["engine", "client", "faults", "checkers", "transactions"];
 
 /// Operations of the largest input that is written to a file and read back.
 const OPERATIONS_MAX: usize = 1_000_000;
 
 /// Measures what was named, or everything.
 pub fn bench(args: &BenchArgs) -> anyhow::Result<Exit> {
+    if args.names == [client::ECHO] {
+        client::echo().context("answering")?;
+        return Ok(Exit::Valid);
+    }
     if let Some(unknown) = args.names.iter().find(|n| !NAMES.contains(&n.as_str())) {
         let known = NAMES.join(", ");
         return Err(Refused::new(format!(
@@ -66,6 +71,7 @@ pub fn bench(args: &BenchArgs) -> anyhow::Result<Exit> {
         }
         let rows = match name {
             "engine" => in_runtime(engine::rows())??,
+            "client" => in_runtime(client::rows())??,
             "faults" => in_runtime(faults::rows())??,
             "transactions" => {
                 transactions::rows(OPERATIONS_MAX as u64, |row| {

@@ -3,6 +3,7 @@
 mod bad;
 mod crash;
 mod decisions;
+mod described;
 mod examples;
 mod faults;
 mod leaks;
@@ -69,6 +70,41 @@ fn main() -> ExitCode {
         clusters("a_target_that_cannot_start_is_one_clear_error", bad::target_that_exits),
         clusters("a_node_that_never_becomes_ready_is_one_clear_error", bad::never_ready),
         clusters("nothing_in_the_store_is_overwritten", bad::store_is_not_overwritten),
+        clusters("redis_loses_what_it_acknowledged", described::redis_loses_what_it_acknowledged)
+            .needs(Need::Program("redis-server", "redis-server"))
+            .needs(Need::Program("redis-sentinel", "redis-sentinel"))
+            .needs(Need::Program("python3", "python3")),
+        clusters("postgresql_keeps_to_its_levels", described::postgresql_keeps_to_its_levels)
+            .needs(Need::Program("/usr/lib/postgresql/15/bin/postgres", "postgresql-15"))
+            .needs(Need::Program("unshare", "util-linux"))
+            .needs(Need::Program("python3", "python3")),
+        clusters("nats_loses_what_it_acknowledged", described::nats_loses_what_it_acknowledged)
+            .needs(Need::Can(Capability::Disk))
+            .needs(Need::Program("nats-server", "nats-server"))
+            .needs(Need::Program("python3", "python3")),
+        clusters("zookeeper_reads_want_a_sync", described::zookeeper_reads_want_a_sync)
+            .needs(Need::Program("/usr/share/java/zookeeper.jar", "zookeeper"))
+            .needs(Need::Program("java", "zookeeper"))
+            .needs(Need::Program("python3", "python3")),
+        Test::new("clients_are_tried_out", described::clients_are_tried_out)
+            .needs(Need::Program("python3", "python3")),
+        clusters("a_new_target_runs_as_it_is", described::the_skeleton_runs)
+            .needs(Need::Program("python3", "python3")),
+        clusters(
+            "a_client_that_breaks_the_protocol_is_quoted",
+            described::a_client_that_breaks_the_protocol_is_quoted,
+        )
+        .needs(Need::Program("python3", "python3")),
+        clusters(
+            "a_client_that_dies_is_replaced_or_given_up",
+            described::a_client_that_dies_is_replaced_or_given_up,
+        )
+        .needs(Need::Program("python3", "python3")),
+        clusters(
+            "a_described_target_that_fails_is_one_clear_error",
+            described::a_described_target_that_fails_is_one_clear_error,
+        )
+        .needs(Need::Program("python3", "python3")),
         Test::new("a_missing_etcd_names_its_package", bad::missing_etcd).needs(Need::Nodes),
         Test::new("a_store_that_cannot_be_written_is_one_clear_error", bad::unwritable_store),
         Test::new("bad_campaigns_are_refused_before_anything_starts", bad::bad_campaigns),

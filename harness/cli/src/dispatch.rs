@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use crate::args::{Cli, Command};
-use crate::{Exit, Registry, bench, check, commands, export, run, verify};
+use crate::{Exit, Registry, bench, check, commands, export, run, serve, trend, verify};
 
 pub(crate) fn dispatch(registry: &Registry, cli: &Cli) -> anyhow::Result<Exit> {
     match &cli.command {
@@ -11,6 +11,9 @@ pub(crate) fn dispatch(registry: &Registry, cli: &Cli) -> anyhow::Result<Exit> {
         Command::Check(args) => check::check(args),
         Command::Verify(args) => verify::verify(args),
         Command::Analyze(args) => run::analyze(registry, args),
+        Command::Serve(args) => serve::serve(args),
+        Command::Trend(args) => trend::trend(args),
+        Command::Diff(args) => trend::diff(args),
         Command::Bench(args) => bench::bench(args),
         Command::Raftkv { args } => Ok(raftkv(args.clone())),
         Command::Export(args) => export::export(args),

@@ -21,7 +21,10 @@ pub mod schema;
 mod dispatch;
 mod entry;
 mod exit;
+mod serve;
+mod stored;
 mod suggest;
+mod trend;
 mod verify;
 
 pub use entry::main;

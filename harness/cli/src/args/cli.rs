@@ -5,7 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{CheckArgs, CompletionsArgs, DoctorArgs, ExportArgs, ListArgs, RunArgs, SchemaArgs, VerifyArgs};
+use super::{
+    CheckArgs, CompletionsArgs, DiffArgs, DoctorArgs, ExportArgs, ListArgs, RunArgs, SchemaArgs, ServeArgs,
+    TrendArgs, VerifyArgs,
+};
 
 /// Puts a real cluster through a storm and says, with proof, whether it kept its promises
 #[derive(Clone, Debug, Parser)]
@@ -31,6 +34,12 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Judge a stored run again and rewrite its report
     Analyze(AnalyzeArgs),
+    /// Look at the store in a browser
+    Serve(ServeArgs),
+    /// Show runs over time: verdicts, figures, and which anomalies are new, known or gone
+    Trend(TrendArgs),
+    /// Compare two campaigns, paired by seed; claims a change only beyond the spread of repeats
+    Diff(DiffArgs),
     /// The Raft KV that comes built in: its server, and the bugs that it can be given
     #[command(disable_help_flag = true)]
     Raftkv {

@@ -5,6 +5,7 @@ mod check;
 mod cli;
 mod more;
 mod run;
+mod store;
 mod values;
 
 #[cfg(test)]
@@ -15,4 +16,5 @@ pub use cli::{AnalyzeArgs, BenchArgs, Cli, Command, Format};
 pub use more::{CompletionsArgs, DoctorArgs, ExportArgs, ListArgs, Listed, SchemaArgs, SchemaOf};
 pub use run::RunArgs;
 pub(crate) use run::{MAX_NODES, MAX_REPEAT};
+pub use store::{DiffArgs, ServeArgs, TrendArgs};
 pub use values::Together;

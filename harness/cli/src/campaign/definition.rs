@@ -9,7 +9,7 @@ use serde::Serialize;
 use squall_engine::units;
 
 use super::complaint::Source;
-use super::{Cell, Concurrency, Expect, ProviderName, Rate, Select, Shard};
+use super::{Cell, Concurrency, Expect, Override, ProviderName, Rate, Select, Shard};
 
 /// A campaign: every target with every workload under every set of faults, each so many times.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -51,6 +51,10 @@ pub struct Campaign {
     pub timing: Timing,
     /// Combinations that are left out.
     pub exclude: Vec<Select>,
+    /// Settings that some combinations have for themselves.
+    pub overrides: Vec<Override>,
+    /// Instead of the sets of faults as they stand: so many random subsets of all of them.
+    pub swarm: Option<u32>,
     /// How often each combination runs.
     pub repeat: u32,
     /// Runs at once.
@@ -61,6 +65,13 @@ pub struct Campaign {
     pub liveness: Liveness,
     /// The folder that keeps runs.
     pub store: PathBuf,
+    /// What of a run is kept.
+    pub keep: Keep,
+    /// Bytes that the store may hold: old runs lose what is large then.
+    pub store_limit: Option<u64>,
+    /// Whether nobody chose the seed.
+    #[serde(skip)]
+    pub seed_drawn: bool,
     /// Which part of the campaign this machine runs.
     #[serde(skip)]
     pub shard: Option<Shard>,
@@ -87,6 +98,16 @@ pub struct Timing {
     /// No time on or off is longer.
     #[serde(with = "units::duration")]
     pub max: Duration,
+}
+
+/// What of a run is kept once it has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Keep {
+    /// Everything.
+    All,
+    /// Of runs that passed, their results and their plan only.
+    Failures,
 }
 
 /// What a cluster that does not recover after healing means.
@@ -132,11 +153,16 @@ impl Default for Campaign {
             faults: vec![Vec::new()],
             timing: Timing::default(),
             exclude: Vec::new(),
+            overrides: Vec::new(),
+            swarm: None,
             repeat: 1,
             parallel: 1,
             expect: Expect::Valid,
             liveness: Liveness::Fail,
             store: PathBuf::from("store"),
+            keep: Keep::All,
+            store_limit: None,
+            seed_drawn: true,
             shard: None,
             faults_may_drop: false,
             source: None,

@@ -12,10 +12,12 @@ mod expect;
 mod fields;
 mod load;
 mod naming;
+mod overrides;
 mod plan;
 mod resolve;
 mod select;
 mod shard;
+mod swarm;
 mod tree;
 mod values;
 
@@ -23,9 +25,10 @@ mod values;
 mod tests;
 
 pub use complaint::{Complaint, Place, Source};
-pub use definition::{Campaign, Liveness, Timing};
+pub use definition::{Campaign, Keep, Liveness, Timing};
 pub use drop::Dropped;
 pub use expect::{AtLeast, Expect};
+pub use overrides::{Override, Settings};
 pub use plan::RunPlan;
 pub use select::Select;
 pub use shard::Shard;

@@ -18,6 +18,8 @@ struct Combination<'a> {
     target: &'a Cell,
     workload: &'a Cell,
     faults: Vec<Cell>,
+    /// Which of a swarm's runs it is.
+    drawn: Option<u32>,
 }
 
 impl Campaign {
@@ -72,9 +74,11 @@ impl Campaign {
         let mut matrix = Vec::new();
         for target in &self.targets {
             for workload in &self.workloads {
-                for faults in &self.faults {
+                let sets = self.swarm.map(|runs| self.drawn(runs, workload));
+                for (i, faults) in sets.as_ref().unwrap_or(&self.faults).iter().enumerate() {
                     if !self.exclude.iter().any(|e| e.matches(target, workload, faults)) {
-                        matrix.push(Combination { target, workload, faults: faults.clone() });
+                        let drawn = self.swarm.map(|_| i as u32);
+                        matrix.push(Combination { target, workload, faults: faults.clone(), drawn });
                     }
                 }
             }
@@ -89,12 +93,17 @@ impl Campaign {
         let (faults, warnings) = self.bearable(&of.faults, &*target)?;
         let made = make("workload", registry.workloads(), &workload)?;
         let consistency = consistency.unwrap_or_else(|| made.consistency(target.promises()));
-        let combination = naming::combination(of.target, of.workload, &faults);
-        let plan = RunPlan {
+        let mut combination = naming::combination(of.target, of.workload, &faults);
+        if let (Some(run), Some(all)) = (of.drawn, self.swarm) {
+            // The same faults may have been drawn twice.
+            combination = format!("{combination}-s{:0width$}", run + 1, width = all.to_string().len());
+        }
+        let repeat = of.drawn.unwrap_or(0) * self.repeat;
+        let mut plan = RunPlan {
             name: combination.clone(),
             combination,
-            repeat: 0,
-            seed: naming::seed(self.seed, alone, &workload, &faults, 0),
+            repeat,
+            seed: naming::seed(self.seed, alone, &workload, &faults, repeat),
             nodes: self.nodes,
             workers: self.concurrency.workers(self.nodes),
             rate: self.rate,
@@ -113,6 +122,7 @@ impl Campaign {
             liveness: self.liveness,
             warnings,
         };
+        self.apply_overrides(of.workload, &mut plan);
         let spec = plan.spec(registry, PathBuf::new());
         let checked = spec.and_then(|spec| Ok(squall_engine::run::check(&spec)?));
         let guilty = of.faults.first().and_then(|f| f.at).or(of.workload.at);
@@ -145,6 +155,7 @@ impl Campaign {
             1 => combination.clone(),
             _ => format!("{combination}-r{:0width$}", repeat + 1),
         };
+        let repeat = first.repeat + repeat;
         let seed = naming::seed(self.seed, alone, &first.workload, &first.faults, repeat);
         RunPlan { name, repeat, seed, ..first.clone() }
     }

@@ -4,11 +4,15 @@
 
 mod analyze;
 mod campaign;
+mod conclude;
+mod job;
 mod judge;
 mod live;
 mod logs;
 mod one;
 mod reproduce;
+mod resume;
+mod retention;
 mod signals;
 mod store;
 mod watch;
@@ -16,5 +20,6 @@ mod watch;
 pub use analyze::analyze;
 pub use campaign::run;
 
-pub(crate) use campaign::{expected, find_run};
+pub(crate) use campaign::find_run;
+pub(crate) use job::expected;
 pub(crate) use reproduce::command;

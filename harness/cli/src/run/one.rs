@@ -99,7 +99,8 @@ pub(crate) fn conclude(
     Ok(results.run)
 }
 
-fn json(value: &impl serde::Serialize) -> Result<Vec<u8>, Error> {
+/// A document of the store as text.
+pub(super) fn json(value: &impl serde::Serialize) -> Result<Vec<u8>, Error> {
     let mut bytes = serde_json::to_vec_pretty(value)
         .map_err(|e| Error::Broken(format!("results cannot be written as JSON: {e}")))?;
     bytes.push(b'\n');

@@ -87,7 +87,8 @@ pub fn triage_summary(signatures: &[Signature]) -> String {
             State::Gone => "✅ gone",
             State::Untested => "❔ not looked for",
         };
-        let _ = writeln!(out, "| {state} | {} | {} | {} |", markdown(&s.signature), s.seen, markdown(&s.last));
+        let _ =
+            writeln!(out, "| {state} | {} | {} | {} |", markdown(&s.signature), s.seen, markdown(&s.last));
     }
     out
 }

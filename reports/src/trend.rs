@@ -253,8 +253,7 @@ mod tests {
         let second = [named("a", None), named("b", Some("y")), named("d", Some("w"))];
         let nights = [("1".to_owned(), first.iter().collect()), ("2".to_owned(), second.iter().collect())];
         let told: Vec<_> = triage(&nights).into_iter().map(|s| (s.signature, s.state)).collect();
-        let expected =
-            [("w", State::New), ("y", State::Known), ("x", State::Gone), ("z", State::Untested)];
+        let expected = [("w", State::New), ("y", State::Known), ("x", State::Gone), ("z", State::Untested)];
         assert_eq!(told, expected.map(|(s, state)| (s.to_owned(), state)));
     }
 

@@ -21,7 +21,7 @@ pub use disk::{
     Damage, Damaged, Discarded, Disk, DiskCall, DiskCounters, DiskError, DiskFault, PowerLoss, Torn,
 };
 pub use error::Error;
-pub use links::{Delay, DelayShape, Endpoint, LinkCounters, LinkPolicy, Links, Loss};
+pub use links::{Delay, DelayShape, Endpoint, LinkCounters, LinkMessage, LinkPolicy, Links, Loss};
 pub use node::{ExitEvent, Node, Output, ProgramState};
 pub use program::{Exit, Program};
 pub use provider::{ClientNet, Cluster, ClusterSpec, Provider, Teardown};

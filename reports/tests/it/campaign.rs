@@ -2,7 +2,8 @@
 
 use squall_checkers::{Valid, Verdict};
 use squall_reports::{
-    Document, Expected, Facts, Past, Results, RunResult, annotations, document, index, job_summary, junit, results, run_result, trends, triage,
+    Document, Expected, Facts, Past, Results, RunResult, annotations, document, index, job_summary, junit,
+    results, run_result, trends, triage,
 };
 
 use crate::demo::{self, Size};

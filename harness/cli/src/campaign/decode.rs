@@ -64,9 +64,7 @@ fn read(node: &Node, campaign: &mut Campaign) -> Result<(), Complaint> {
         word(n, &[("fail", Liveness::Fail), ("warn", Liveness::Warn)])
     })?;
     f.set("store", &mut campaign.store, |n| text(n).map(PathBuf::from))?;
-    f.set("keep", &mut campaign.keep, |n| {
-        word(n, &[("all", Keep::All), ("failures", Keep::Failures)])
-    })?;
+    f.set("keep", &mut campaign.keep, |n| word(n, &[("all", Keep::All), ("failures", Keep::Failures)]))?;
     f.set("store_limit", &mut campaign.store_limit, |n| size(n).map(Some))?;
     fields.finish()
 }
@@ -85,9 +83,10 @@ fn agree(expect: &Node, repeat: Option<&Node>, campaign: &mut Campaign) -> Resul
 /// A share must be of as many repeats as there are.
 fn repeats(place: &Node, expect: Option<&Expect>, repeat: u32) -> Result<(), Complaint> {
     match expect {
-        Some(Expect::Invalid { at_least: Some(share), .. }) if share.of != repeat => Err(place.complain(
-            format!("`at_least` speaks of {} repeats, but `repeat` is {repeat}", share.of),
-        )),
+        Some(Expect::Invalid { at_least: Some(share), .. }) if share.of != repeat => {
+            Err(place
+                .complain(format!("`at_least` speaks of {} repeats, but `repeat` is {repeat}", share.of)))
+        }
         _ => Ok(()),
     }
 }

@@ -97,7 +97,9 @@ pub(crate) fn positive_duration(node: &Node) -> Result<Duration, Complaint> {
 pub(crate) fn size(node: &Node) -> Result<u64, Complaint> {
     match &node.tree {
         Tree::Text(s) => parse_size(s).map_err(|e| node.complain(e)),
-        Tree::Number(n) => Err(node.complain(format!("`{n}` lacks a unit; write for example {n}GiB or {n}MB"))),
+        Tree::Number(n) => {
+            Err(node.complain(format!("`{n}` lacks a unit; write for example {n}GiB or {n}MB")))
+        }
         _ => {
             Err(node.complain(format!("expected a size with its unit, such as 20GiB, found {}", node.kind())))
         }

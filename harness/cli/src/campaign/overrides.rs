@@ -61,7 +61,8 @@ impl Override {
             let text = "names no target, workload or faults: what is meant for every run stands in the campaign itself";
             return Err(node.complain(text));
         }
-        let set = set.ok_or_else(|| node.complain("expected `set` with what these runs have for themselves"))?;
+        let set =
+            set.ok_or_else(|| node.complain("expected `set` with what these runs have for themselves"))?;
         Ok(Override { of, set })
     }
 }

@@ -66,7 +66,9 @@ fn judged(path: &Path) -> anyhow::Result<Document> {
         None => stored::night_of(path)?.results(),
     };
     if results.is_empty() {
-        return Err(Refused(format!("{} holds no results; `squall analyze` makes them", path.display())).into());
+        return Err(
+            Refused(format!("{} holds no results; `squall analyze` makes them", path.display())).into()
+        );
     }
     let store = Some(path.to_string_lossy().into_owned());
     Ok(squall_reports::document(store, results.into_iter().map(|r| r.run).collect()))

@@ -69,11 +69,7 @@ pub fn run(registry: &Registry, args: &RunArgs) -> anyhow::Result<Exit> {
 }
 
 /// The folder of this campaign: a new one, or that which is gone on with.
-fn open(
-    campaign: &Campaign,
-    plans: &[RunPlan],
-    resumed: Option<(PathBuf, Roll)>,
-) -> anyhow::Result<PathBuf> {
+fn open(campaign: &Campaign, plans: &[RunPlan], resumed: Option<(PathBuf, Roll)>) -> anyhow::Result<PathBuf> {
     let now = Roll::of(campaign, plans);
     if let Some((night, roll)) = resumed {
         roll.same(&night, &now)?;

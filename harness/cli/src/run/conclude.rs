@@ -8,10 +8,10 @@ use squall_engine::Error;
 use squall_reports::{Document, Past, RunResult};
 
 use super::store;
+use crate::Exit;
 use crate::args::{Format, RunArgs};
 use crate::output::{print_json, say};
 use crate::stored::{Night, earlier, past};
-use crate::Exit;
 
 /// Writes `results.json`, `junit.xml` and `index.html` of a campaign, and says what came of it.
 pub(super) fn conclude(

@@ -108,7 +108,8 @@ mod tests {
         };
         let found = if passed { vec![] } else { vec![anomaly] };
         let facts = Facts { report: Some("x/report.html".into()), ..Facts::default() };
-        let r = squall_reports::results(&History::default(), &[Verdict::from_anomalies("set", found)], &facts);
+        let r =
+            squall_reports::results(&History::default(), &[Verdict::from_anomalies("set", found)], &facts);
         store::write(&dir.join(RESULTS), &one::json(&r).unwrap()).unwrap();
         dir
     }

@@ -45,7 +45,8 @@ pub(super) fn is_loopback(host: &str) -> bool {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
         None => host.rsplit_once(':').map_or(host, |(name, _)| name),
     };
-    name.eq_ignore_ascii_case("localhost") || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    name.eq_ignore_ascii_case("localhost")
+        || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 #[cfg(test)]
@@ -65,7 +66,8 @@ mod tests {
         for good in ["a b/ü.txt", "latest/ü.txt"] {
             assert_eq!(within(&root, good).unwrap(), root.join("a b/ü.txt"), "{good}");
         }
-        let bad = ["../secret", "a b/../../secret", "/etc/passwd", "out", ".hidden", "..", "a b\\..\\x", "no"];
+        let bad =
+            ["../secret", "a b/../../secret", "/etc/passwd", "out", ".hidden", "..", "a b\\..\\x", "no"];
         for path in bad {
             assert_eq!(within(&root, path), None, "{path}");
         }

@@ -48,7 +48,9 @@ pub(super) async fn answer(site: Arc<Site>, request: Request<Incoming>) -> Resul
     Ok(match made {
         Ok(Some(text)) => page(text),
         Ok(None) => not_found(),
-        Err(_) => plain(StatusCode::INTERNAL_SERVER_ERROR, "this page could not be made: a defect of squall\n"),
+        Err(_) => {
+            plain(StatusCode::INTERNAL_SERVER_ERROR, "this page could not be made: a defect of squall\n")
+        }
     })
 }
 

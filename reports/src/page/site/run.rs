@@ -86,8 +86,7 @@ fn ended(result: &RunResult, files: &[File]) -> Markup {
 
 fn going_on(history: &History) -> Markup {
     let counts = Counts::of(history);
-    let on: Vec<String> =
-        windows(history).iter().filter(|w| w.end.is_none()).map(fault_name).collect();
+    let on: Vec<String> = windows(history).iter().filter(|w| w.end.is_none()).map(fault_name).collect();
     let phase = history.phases.last().map_or("setup", |p| p.name.as_str());
     let reigns = reigns(history);
     let leader = reigns.last().and_then(|r| r.node).unwrap_or("not known");

@@ -49,6 +49,15 @@ const BAD: &[(&str, &str)] = &[
     ("an empty list", "targets: []\n"),
     ("nothing after a key", "seed:\n"),
     ("two documents", "nodes: 3\n---\nnodes: 5\n"),
+    ("an override of everything", "overrides: {set: {rate: 1}}\n"),
+    ("an override of nothing", "overrides: [{target: etcd}]\n"),
+    ("an override that cannot be", "overrides: [{target: etcd, set: {seed: 3}}]\n"),
+    (
+        "an override with another number of repeats",
+        "repeat: 2\noverrides: {target: etcd, set: {expect: {invalid: [lost], at_least: 1 of 3}}}\n",
+    ),
+    ("a size without a unit", "store_limit: 20\n"),
+    ("a swarm of none", "swarm: 0\n"),
     ("an unknown liveness", "liveness: warning\n"),
 ];
 

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use squall_cluster::{ClientNet, Delay, Endpoint, LinkCounters, LinkPolicy, Links, Loss, Node};
+use squall_cluster::{ClientNet, Delay, Endpoint, LinkCounters, LinkMessage, LinkPolicy, Links, Loss, Node};
 use tokio::sync::Mutex as AsyncMutex;
 
 use crate::Error;
@@ -248,6 +248,11 @@ impl Layers {
     /// What a directed link has done so far.
     pub fn counters(&self, from: Endpoint, to: Endpoint) -> LinkCounters {
         self.links.counters(from, to)
+    }
+
+    /// The last messages between nodes.
+    pub fn messages(&self) -> Vec<LinkMessage> {
+        self.links.messages()
     }
 
     async fn clear(&self) -> Result<(), Error> {

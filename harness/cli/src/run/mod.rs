@@ -9,6 +9,7 @@ mod job;
 mod judge;
 mod live;
 mod logs;
+mod messages;
 mod one;
 mod reproduce;
 mod resume;

@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 
 use squall_engine::Error;
 use squall_engine::run::LOG_FILE;
+use squall_history::MESSAGES_FILE;
 use squall_reports::{Results, RunOutcome};
 
 use super::{one, store};
 use crate::stored::{RESULTS, nights, results};
 
 /// What a run may lose, all of it large or worthless without its log.
-const BULK: [&str; 4] = [LOG_FILE, "report.html", "certificate.json", "nodes"];
+const BULK: [&str; 5] = [LOG_FILE, MESSAGES_FILE, "report.html", "certificate.json", "nodes"];
 
 /// Removes everything of a run but its plan and its results. Gives the bytes that this freed.
 pub(super) fn strip(run: &Path, results: &mut Results) -> Result<u64, Error> {

@@ -105,7 +105,7 @@ fn trends_say_what_is_new_what_is_gone_and_what_changed() {
         "{said}"
     );
     assert!(said.contains("CHANGED ok: "), "{said}");
-    let done = output(&["trend", path, "--name", "-r3", "--format", "json"]);
+    let done = output(&["trend", path, "--name", "none-r3", "--format", "json"]);
     let json: Json = serde_json::from_slice(&done.stdout).unwrap();
     let campaign = &json["campaigns"][0];
     assert_eq!((&campaign["campaign"], campaign["trends"].as_array().unwrap().len()), (&"nightly".into(), 1));

@@ -10,14 +10,16 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 use squall_cluster::Program;
 use squall_engine::Error;
-use squall_engine::protocol::{Client, Layout, LogPattern, NodeStatus, Status, Target, Via, options};
+use squall_engine::protocol::{
+    Client, Layout, LogPattern, Members, NodeStatus, Status, Target, Via, merged, options,
+};
 
 use super::client::EtcdClient;
 use super::wire::{StatusReply, answer_text, range};
 use crate::http::{Answer, Http};
 
-const CLIENT_PORT: u16 = 2379;
-const PEER_PORT: u16 = 2380;
+pub(super) const CLIENT_PORT: u16 = 2379;
+pub(super) const PEER_PORT: u16 = 2380;
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -38,12 +40,14 @@ struct Options {
 #[derive(Debug)]
 pub(crate) struct Etcd {
     options: Options,
+    given: Json,
     binary: OnceLock<PathBuf>,
 }
 
 impl Etcd {
     pub(crate) fn build(given: &Json) -> Result<Arc<dyn Target>, Error> {
-        Ok(Arc::new(Etcd { options: options("etcd", given)?, binary: OnceLock::new() }))
+        let binary = OnceLock::new();
+        Ok(Arc::new(Etcd { options: options("etcd", given)?, given: given.clone(), binary }))
     }
 
     fn find(&self) -> Result<PathBuf, Error> {
@@ -158,6 +162,14 @@ impl Target for Etcd {
 
     fn status(&self) -> Option<&dyn Status> {
         Some(self)
+    }
+
+    fn members(&self) -> Option<&dyn Members> {
+        Some(self)
+    }
+
+    fn upgraded(&self, options: &Json) -> Result<Option<Arc<dyn Target>>, Error> {
+        Etcd::build(&merged(&self.given, options)).map(Some)
     }
 
     fn log_patterns(&self) -> Vec<LogPattern> {

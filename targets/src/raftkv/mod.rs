@@ -3,6 +3,7 @@
 //! Errors come with `definite` (its documentation, "Errors"): certain failures are `fail`, the rest `info`.
 
 mod client;
+mod members;
 mod target;
 
 pub(crate) use target::RaftKv;

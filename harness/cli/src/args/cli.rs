@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::{
-    CheckArgs, CompletionsArgs, DiffArgs, DoctorArgs, ExportArgs, ListArgs, RunArgs, SchemaArgs, ServeArgs,
-    TrendArgs, VerifyArgs,
+    CheckArgs, CompletionsArgs, DiffArgs, DoctorArgs, ExportArgs, ListArgs, ReplayArgs, RunArgs, SchemaArgs,
+    ServeArgs, ShrinkArgs, TrendArgs, VerifyArgs,
 };
 
 /// Puts a real cluster through a storm and says, with proof, whether it kept its promises
@@ -40,6 +40,10 @@ pub enum Command {
     Trend(TrendArgs),
     /// Compare two campaigns, paired by seed; claims a change only beyond the spread of repeats
     Diff(DiffArgs),
+    /// Run a stored run again, with its seed and its schedule
+    Replay(ReplayArgs),
+    /// Find the smallest campaign that still fails as a stored run did
+    Shrink(ShrinkArgs),
     /// The Raft KV that comes built in: its server, and the bugs that it can be given
     #[command(disable_help_flag = true)]
     Raftkv {

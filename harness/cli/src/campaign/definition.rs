@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use squall_engine::units;
 
 use super::complaint::Source;
-use super::{Cell, Concurrency, Expect, Override, ProviderName, Rate, Select, Shard};
+use super::{Cell, Concurrency, Expect, Override, ProviderName, Rate, Select, Shard, StepPlan};
 
 /// A campaign: every target with every workload under every set of faults, each so many times.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -49,12 +49,19 @@ pub struct Campaign {
     pub faults: Vec<Vec<Cell>>,
     /// When faults come and go.
     pub timing: Timing,
+    /// Faults at fixed times or after events, beside those of `faults`.
+    pub schedule: Vec<StepPlan>,
+    /// Whether each run draws which of its faults act, and how densely.
+    pub swarm: bool,
+    /// After how long whatever exits by itself is started again; never if not said.
+    #[serde(with = "units::duration::option")]
+    pub watchdog: Option<Duration>,
+    /// Whether to keep a packet capture of each node.
+    pub pcap: bool,
     /// Combinations that are left out.
     pub exclude: Vec<Select>,
     /// Settings that some combinations have for themselves.
     pub overrides: Vec<Override>,
-    /// Instead of the sets of faults as they stand: so many random subsets of all of them.
-    pub swarm: Option<u32>,
     /// How often each combination runs.
     pub repeat: u32,
     /// Runs at once.
@@ -84,7 +91,7 @@ pub struct Campaign {
 }
 
 /// When faults come and go: on for a while and off for a while, on average.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Timing {
     /// Mean time on.
     #[serde(with = "units::duration")]
@@ -111,7 +118,7 @@ pub enum Keep {
 }
 
 /// What a cluster that does not recover after healing means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Liveness {
     /// The run fails.
@@ -152,9 +159,12 @@ impl Default for Campaign {
             workloads: vec![Cell::named("register")],
             faults: vec![Vec::new()],
             timing: Timing::default(),
+            schedule: Vec::new(),
+            swarm: false,
+            watchdog: None,
+            pcap: false,
             exclude: Vec::new(),
             overrides: Vec::new(),
-            swarm: None,
             repeat: 1,
             parallel: 1,
             expect: Expect::Valid,

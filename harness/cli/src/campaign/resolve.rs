@@ -8,18 +8,17 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 use squall_engine::Error;
 use squall_engine::protocol::{Kind, Target};
+use squall_targets::declared::Declared;
 
-use super::{Campaign, Cell, Complaint, Place, RunPlan, naming};
+use super::{Campaign, Cell, Complaint, Place, RunPlan, naming, swarm};
 use crate::registry::find;
-use crate::{Refused, Registry};
+use crate::{Refused, Registry, declared};
 
 /// A combination of the matrix.
 struct Combination<'a> {
     target: &'a Cell,
     workload: &'a Cell,
     faults: Vec<Cell>,
-    /// Which of a swarm's runs it is.
-    drawn: Option<u32>,
 }
 
 impl Campaign {
@@ -54,7 +53,7 @@ impl Campaign {
     /// Looks up every name and makes everything once, so that a complaint points at its place.
     pub(super) fn check_names(&self, registry: &Registry) -> Result<(), Complaint> {
         for cell in &self.targets {
-            make("target", registry.targets(), cell)?;
+            target(registry, cell)?;
         }
         for cell in &self.workloads {
             make("workload", registry.workloads(), &consistency(cell).0)?;
@@ -67,6 +66,9 @@ impl Campaign {
                 }
             }
         }
+        for cell in self.schedule.iter().flat_map(|s| &s.faults) {
+            make("fault", registry.faults(), cell)?;
+        }
         Ok(())
     }
 
@@ -74,11 +76,9 @@ impl Campaign {
         let mut matrix = Vec::new();
         for target in &self.targets {
             for workload in &self.workloads {
-                let sets = self.swarm.map(|runs| self.drawn(runs, workload));
-                for (i, faults) in sets.as_ref().unwrap_or(&self.faults).iter().enumerate() {
+                for faults in &self.faults {
                     if !self.exclude.iter().any(|e| e.matches(target, workload, faults)) {
-                        let drawn = self.swarm.map(|_| i as u32);
-                        matrix.push(Combination { target, workload, faults: faults.clone(), drawn });
+                        matrix.push(Combination { target, workload, faults: faults.clone() });
                     }
                 }
             }
@@ -89,21 +89,16 @@ impl Campaign {
     /// The first repeat of a combination, proven to fit together.
     fn plan(&self, registry: &Registry, of: &Combination<'_>, alone: bool) -> Result<RunPlan, Complaint> {
         let (workload, consistency) = consistency(of.workload);
-        let target = make("target", registry.targets(), of.target)?;
+        let target = target(registry, of.target)?;
         let (faults, warnings) = self.bearable(&of.faults, &*target)?;
         let made = make("workload", registry.workloads(), &workload)?;
         let consistency = consistency.unwrap_or_else(|| made.consistency(target.promises()));
-        let mut combination = naming::combination(of.target, of.workload, &faults);
-        if let (Some(run), Some(all)) = (of.drawn, self.swarm) {
-            // The same faults may have been drawn twice.
-            combination = format!("{combination}-s{:0width$}", run + 1, width = all.to_string().len());
-        }
-        let repeat = of.drawn.unwrap_or(0) * self.repeat;
+        let combination = naming::combination(of.target, of.workload, &faults);
         let mut plan = RunPlan {
             name: combination.clone(),
             combination,
-            repeat,
-            seed: naming::seed(self.seed, alone, &workload, &faults, repeat),
+            repeat: 0,
+            seed: naming::seed(self.seed, alone, &workload, &faults, 0),
             nodes: self.nodes,
             workers: self.concurrency.workers(self.nodes),
             rate: self.rate,
@@ -117,6 +112,9 @@ impl Campaign {
             workload,
             faults,
             timing: self.timing,
+            schedule: self.schedule.clone(),
+            watchdog: self.watchdog,
+            pcap: self.pcap,
             consistency,
             expect: self.expect.clone(),
             liveness: self.liveness,
@@ -125,7 +123,8 @@ impl Campaign {
         self.apply_overrides(of.workload, &mut plan);
         let spec = plan.spec(registry, PathBuf::new());
         let checked = spec.and_then(|spec| Ok(squall_engine::run::check(&spec)?));
-        let guilty = of.faults.first().and_then(|f| f.at).or(of.workload.at);
+        let scheduled = self.schedule.iter().flat_map(|s| &s.faults);
+        let guilty = of.faults.iter().chain(scheduled).find_map(|f| f.at).or(of.workload.at);
         checked.map_err(|e| Complaint::new(format!("{e:#}"), guilty)).map(|()| plan)
     }
 
@@ -155,9 +154,9 @@ impl Campaign {
             1 => combination.clone(),
             _ => format!("{combination}-r{:0width$}", repeat + 1),
         };
-        let repeat = first.repeat + repeat;
         let seed = naming::seed(self.seed, alone, &first.workload, &first.faults, repeat);
-        RunPlan { name, repeat, seed, ..first.clone() }
+        let plan = RunPlan { name, repeat, seed, ..first.clone() };
+        if self.swarm { swarm::drawn(plan) } else { plan }
     }
 }
 
@@ -170,6 +169,18 @@ fn consistency(workload: &Cell) -> (Cell, Option<String>) {
     }
     let said = said.map(|c| c.as_str().map_or_else(|| c.to_string(), str::to_owned));
     (plain, said)
+}
+
+/// Makes a target: one that is described in a file, or one of the registry's.
+fn target(registry: &Registry, cell: &Cell) -> Result<Arc<dyn Target>, Complaint> {
+    if !declared::is_path(&cell.name) {
+        return make("target", registry.targets(), cell);
+    }
+    let definition = declared::load(&cell.name).map_err(|e| Complaint::new(e.0, cell.at))?;
+    let made = Declared::new(definition, &cell.options);
+    let made =
+        made.map_err(|e| Complaint::new(e.to_string(), cell.options_at.first().map(|o| o.1).or(cell.at)))?;
+    Ok(Arc::new(made))
 }
 
 /// Makes what a cell names. What is wrong is said at the name, or at the option that is to blame.

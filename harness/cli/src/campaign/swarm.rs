@@ -1,30 +1,33 @@
-//! Swarm testing (Groce et al. 2012): each run has a random subset of the faults, for what one fault hides another
-//! often shows, and all of them together show little.
+//! Swarm mode: each run draws which of its faults act and how dense they are, by its seed (Groce and others,
+//! "Swarm testing", ISSTA 2012). A run with everything on at once hides what a run with two of them finds.
 
-use super::naming::mix;
-use super::{Campaign, Cell};
+use std::time::Duration;
 
-impl Campaign {
-    /// The sets of faults that this campaign's swarm draws for one workload: each fault is in or out by a coin,
-    /// and at least one is in.
-    pub(super) fn drawn(&self, runs: u32, workload: &Cell) -> Vec<Vec<Cell>> {
-        let mut pool: Vec<&Cell> = Vec::new();
-        for cell in self.faults.iter().flatten() {
-            if !pool.contains(&cell) {
-                pool.push(cell);
-            }
-        }
-        let salt = workload.name.bytes().fold(0u64, |h, b| mix(h ^ u64::from(b)));
-        let draw = |run: u32| {
-            let base = mix(mix(self.seed) ^ salt ^ u64::from(run));
-            let coin = |i: usize| mix(base ^ (i as u64 + 1)) & 1 == 1;
-            let mut set: Vec<Cell> =
-                pool.iter().enumerate().filter(|(i, _)| coin(*i)).map(|(_, c)| (*c).clone()).collect();
-            if set.is_empty() && !pool.is_empty() {
-                set.push(pool[(base % pool.len() as u64) as usize].clone());
-            }
-            set
-        };
-        (0..runs).map(draw).collect()
+use squall_engine::seed::{Rng, Seed};
+
+use super::{RunPlan, Timing};
+
+/// The stream of random numbers that nothing else draws from: no run has so many faults.
+const STREAM: u64 = u64::MAX;
+/// Times on and off are multiplied by something between this and its inverse.
+const INTENSITY: f64 = 4.0;
+
+/// The run with what its seed leaves of its faults, at least one, and with its own times.
+pub(crate) fn drawn(mut plan: RunPlan) -> RunPlan {
+    let mut rng = Seed(plan.seed).fault(STREAM);
+    if !plan.faults.is_empty() {
+        let sure = rng.index(plan.faults.len());
+        let mut place = 0;
+        plan.faults.retain(|_| {
+            let kept = rng.chance(0.5) || place == sure;
+            place += 1;
+            kept
+        });
     }
+    let Timing { on, off, min, max } = plan.timing;
+    let scaled = |time: Duration, rng: &mut Rng| {
+        time.mul_f64(rng.log_uniform(1.0 / INTENSITY, INTENSITY)).clamp(min.min(max), max)
+    };
+    plan.timing = Timing { on: scaled(on, &mut rng), off: scaled(off, &mut rng), min, max };
+    plan
 }

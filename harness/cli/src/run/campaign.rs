@@ -114,7 +114,8 @@ impl Step {
             }
             resume::set_aside(night, &plan.name)?;
         }
-        Job::new(registry, plan, args, night, provider).map(Box::new).map(Step::Todo)
+        let dir = night.join(&plan.name);
+        Job::new(registry, plan, args.stop_on_anomaly, dir, provider).map(Box::new).map(Step::Todo)
     }
 }
 
@@ -198,7 +199,7 @@ fn meet_shares(plans: &[RunPlan], results: &mut [RunResult], night: &Path) -> Re
 }
 
 /// Such as `20260131T120000Z`: sorts by time, and is safe as a folder.
-fn time_name() -> String {
+pub(super) fn time_name() -> String {
     let nanos = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_nanos() as u64);
     let digits: String = squall_reports::text::date(nanos).chars().filter(char::is_ascii_digit).collect();
     let (day, time) = digits.split_at(8.min(digits.len()));

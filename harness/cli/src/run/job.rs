@@ -1,6 +1,6 @@
 //! One run of a campaign, ready to go: owns everything that it needs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -14,13 +14,12 @@ use super::reproduce::command;
 use super::watch::FOUND;
 use super::{resume, store};
 use crate::Registry;
-use crate::args::RunArgs;
 use crate::campaign::{Expect, Liveness, RunPlan};
 use crate::output::say;
 use crate::stored::RESULTS;
 
 /// See the module.
-pub(super) struct Job {
+pub(crate) struct Job {
     /// Its name.
     pub name: String,
     spec: RunSpec,
@@ -29,11 +28,12 @@ pub(super) struct Job {
 }
 
 impl Job {
-    pub(super) fn new(
+    /// A run to be kept in `dir`, whose parent is there.
+    pub(crate) fn new(
         registry: &Registry,
         plan: &RunPlan,
-        args: &RunArgs,
-        night: &Path,
+        stop_on_anomaly: bool,
+        dir: PathBuf,
         provider: Arc<dyn Provider>,
     ) -> anyhow::Result<Job> {
         for warning in &plan.warnings {
@@ -41,14 +41,14 @@ impl Job {
         }
         Ok(Job {
             name: plan.name.clone(),
-            spec: plan.spec(registry, night.join(&plan.name))?,
+            spec: plan.spec(registry, dir)?,
             wanted: Wanted {
-                faults: plan.faults.iter().map(|f| f.name.clone()).collect(),
+                faults: plan.kinds(),
                 checks: registry.checks().to_vec(),
                 expected: expected(&plan.expect),
                 liveness_is_warning: plan.liveness == Liveness::Warn,
                 reproduce: Some(command(plan)),
-                stop_on_anomaly: args.stop_on_anomaly,
+                stop_on_anomaly,
                 plan: serde_yaml::to_string(plan).context("the resolved run cannot be written as YAML")?,
             },
             provider,
@@ -56,7 +56,7 @@ impl Job {
     }
 
     /// Runs it; whatever goes wrong becomes a result, which the store keeps if it can.
-    pub(super) async fn go(self, stop: Stop, progress: Progress) -> RunResult {
+    pub(crate) async fn go(self, stop: Stop, progress: Progress) -> RunResult {
         let header = RunHeader {
             name: self.name,
             target: self.spec.target.name().to_owned(),

@@ -26,10 +26,11 @@ pub(super) fn around(dir: &Path, history: &History, verdicts: &[Verdict]) -> Vec
 
 fn windows(history: &History, verdicts: &[Verdict]) -> Vec<(u64, u64)> {
     let window = |operations: &[u32]| {
-        let ops = operations.iter().map(|i| *i as usize).filter(|i| *i < history.len()).map(|i| history.op(i));
+        let ops =
+            operations.iter().map(|i| *i as usize).filter(|i| *i < history.len()).map(|i| history.op(i));
         let from = ops.clone().map(|op| op.start).min()?;
         // An operation that never ended is looked at where it began.
-        let to = ops.map(|op| if op.end == squall_history::NEVER { op.start } else { op.end }).max()?;
+        let to = ops.map(|op| if op.end == u64::MAX { op.start } else { op.end }).max()?;
         Some((from.saturating_sub(AROUND), to.saturating_add(AROUND)))
     };
     let anomalies = verdicts.iter().flat_map(|v| &v.anomalies);

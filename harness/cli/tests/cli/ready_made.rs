@@ -94,10 +94,13 @@ fn the_script_is_a_script_and_its_commands_are_understood() {
 /// Every command that a page tells people to type.
 fn told(path: &Path, found: &mut Vec<(PathBuf, String)>) {
     let text = std::fs::read_to_string(path).unwrap();
-    let mut console = false;
+    let (mut within, mut console) = (false, false);
     for line in text.lines() {
         match line.strip_prefix("```") {
-            Some(kind) => console = !console && matches!(kind, "console" | "sh" | ""),
+            Some(kind) => {
+                within = !within;
+                console = within && matches!(kind, "console" | "sh" | "");
+            }
             None if console => {
                 let line = line.trim_start_matches("$ ");
                 // A table of commands explains each after a gap.

@@ -94,20 +94,6 @@ fn some_combinations_have_settings_of_their_own() {
 }
 
 #[test]
-fn a_swarm_draws_sets_of_faults_by_the_seed() {
-    let text = "seed: 3\ntargets: [raftkv, {raftkv: {version: x}}]\nfaults: [none, kill, [pause, partition], kill]\nswarm: 40\n";
-    let plans = resolve(text);
-    assert_eq!(plans.len(), 80);
-    let sets: BTreeSet<Vec<&str>> =
-        plans.iter().map(|p| p.faults.iter().map(|f| f.name.as_str()).collect()).collect();
-    assert_eq!(sets.len(), 7, "every set of three faults but the empty one: {sets:?}");
-    let seeds: BTreeSet<u64> = plans.iter().map(|p| p.seed).collect();
-    assert_eq!(seeds.len(), 40, "both targets meet the same storms, no two of which are alike");
-    assert_eq!(plans, resolve(text));
-    assert_ne!(plans, resolve(&text.replace("seed: 3", "seed: 4")));
-}
-
-#[test]
 fn a_single_run_uses_the_seed_as_it_is() {
     let plans = resolve("seed: 3\nfaults: [kill]\n");
     assert_eq!(plans.len(), 1);
@@ -145,4 +131,17 @@ fn a_plan_makes_what_the_engine_runs() {
     assert_eq!((spec.seed, spec.nodes, spec.workers, spec.rate), (9, 5, 10, Some(1000.0)));
     assert_eq!(spec.nemesis.needs().len(), 2);
     assert_eq!(spec.options["faults"][1]["name"], "kill");
+}
+
+/// `replay` and `shrink` read what `run` has written.
+#[test]
+fn a_resolved_run_is_read_back_from_its_file() {
+    let text = "nodes: 3\nrate: max\nwatchdog: 1s\nfaults: [[kill, {clock: {kinds: [jump]}}]]\nschedule:\n  - {at: 1s, fault: kill, for: 2s, plan: {nodes: [1]}}\n  - {after: {event: leader-change, delay: 5ms}, fault: kill, for: 1s}\n  - {after: {log: text}, fault: kill, for: 1s}\nexpect: {invalid: [lost], at_least: 1 of 2}\n";
+    for text in [text, "nodes: 5\n"] {
+        let plans = Campaign::parse("c", text).unwrap().resolve(&crate::Registry::default()).unwrap();
+        let written = serde_yaml::to_string(&plans[0]).unwrap();
+        let read: crate::campaign::RunPlan =
+            serde_yaml::from_str(&written).unwrap_or_else(|e| panic!("{e}\n{written}"));
+        assert_eq!(read, plans[0], "{written}");
+    }
 }

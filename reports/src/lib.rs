@@ -31,7 +31,7 @@ pub use fold::{Facts, document, results, run_result};
 pub use github::{annotations, job_summary, triage_summary};
 pub use junit::junit;
 pub use outcome::{Expected, RunOutcome, exit, exit_code};
-pub use page::{Past, index, plots, report};
+pub use page::{Past, index, plots, report, site};
 pub use results::{CheckResult, Document, FaultResult, Liveness, Operations, Results, RunResult};
 pub use seen::{LogLine, Message};
 pub use trend::{Change, Point, Signature, State, Trend, trends, triage};

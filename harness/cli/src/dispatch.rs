@@ -4,7 +4,8 @@ use std::ffi::OsString;
 
 use crate::args::{Cli, Command};
 use crate::{
-    Exit, Registry, bench, check, commands, conformance, declared, export, museum, run, skeleton, verify,
+    Exit, Registry, bench, check, commands, conformance, declared, export, museum, run, serve, skeleton,
+    trend, verify,
 };
 
 pub(crate) fn dispatch(registry: &Registry, cli: &Cli) -> anyhow::Result<Exit> {
@@ -13,6 +14,9 @@ pub(crate) fn dispatch(registry: &Registry, cli: &Cli) -> anyhow::Result<Exit> {
         Command::Check(args) => check::check(args),
         Command::Verify(args) => verify::verify(args),
         Command::Analyze(args) => run::analyze(registry, args),
+        Command::Serve(args) => serve::serve(args),
+        Command::Trend(args) => trend::trend(args),
+        Command::Diff(args) => trend::diff(args),
         Command::Replay(args) => run::replay(registry, args),
         Command::Shrink(args) => run::shrink(registry, args),
         Command::Bench(args) => bench::bench(args),

@@ -25,7 +25,10 @@ pub mod skeleton;
 mod dispatch;
 mod entry;
 mod exit;
+mod serve;
+mod stored;
 mod suggest;
+mod trend;
 mod verify;
 
 pub use entry::main;

@@ -2,6 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "cli/ready_made.rs"]
+mod ready_made;
+#[path = "cli/store.rs"]
+mod store;
+
 use std::fs;
 use std::io::Write;
 use std::path::Path;

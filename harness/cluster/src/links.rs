@@ -1,6 +1,6 @@
 //! The network between nodes, and between clients and nodes, as directed links with a policy each.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -117,6 +117,21 @@ pub struct LinkCounters {
     pub silenced: u64,
 }
 
+/// A packet between two nodes that carried an application's bytes, as the network saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkMessage {
+    /// The node that sent it, by its place.
+    pub from: usize,
+    /// The node that it was for.
+    pub to: usize,
+    /// When it left.
+    pub sent: Instant,
+    /// When it arrived, or will; `None` if the network kept it.
+    pub arrived: Option<Instant>,
+    /// Length of the application's bytes, at most 65,535.
+    pub bytes: u16,
+}
+
 /// All links of a cluster.
 #[async_trait]
 pub trait Links: Send + Sync + std::fmt::Debug {
@@ -131,4 +146,10 @@ pub trait Links: Send + Sync + std::fmt::Debug {
 
     /// What a directed link has done so far.
     fn counters(&self, from: Endpoint, to: Endpoint) -> LinkCounters;
+
+    /// The last messages between nodes, in the order in which they left; a bounded number. None where the network
+    /// is not seen from outside.
+    fn messages(&self) -> Vec<LinkMessage> {
+        Vec::new()
+    }
 }

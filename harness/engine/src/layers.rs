@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use squall_cluster::{Delay, DiskFault, Endpoint, LinkCounters, LinkPolicy, Links, Loss};
+use squall_cluster::{Delay, DiskFault, Endpoint, LinkCounters, LinkMessage, LinkPolicy, Links, Loss};
 use tokio::sync::Mutex as AsyncMutex;
 
 use crate::Error;
@@ -40,6 +40,11 @@ impl Layers {
     /// Takes off what fault `id` wanted.
     pub async fn lift(&self, id: u32) -> Result<(), Error> {
         self.lay(id, Vec::new()).await
+    }
+
+    /// The last messages between nodes.
+    pub fn messages(&self) -> Vec<LinkMessage> {
+        self.links.messages()
     }
 
     /// What a directed link has done so far.

@@ -36,6 +36,11 @@ impl RunClock {
         self.0.elapsed().as_nanos() as u64
     }
 
+    /// The time of an instant; 0 for one before the run.
+    pub fn at(&self, instant: Instant) -> u64 {
+        instant.saturating_duration_since(self.0).as_nanos() as u64
+    }
+
     /// The instant of a time.
     pub fn instant(&self, time: u64) -> Instant {
         self.0 + Duration::from_nanos(time)

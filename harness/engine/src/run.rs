@@ -4,6 +4,8 @@
 //! Whatever happens on the way, the cluster is taken down and the log is closed. Judging is not done here:
 //! it works on the log alone, so that a stored run can be judged again.
 
+use std::fs::File;
+use std::io::BufWriter;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,11 +13,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value as Json;
 use squall_cluster::{Capability, Cluster, ClusterSpec, ExitEvent, Provider};
-use squall_history::{Entry, NodeInfo, Note, Phase, RunHeader, SCHEMA_VERSION};
+use squall_history::{
+    Entry, MESSAGES_FILE, NodeInfo, Note, Phase, RunHeader, SCHEMA_VERSION, SeenMessage, write_messages,
+};
 use tokio::task::JoinSet;
 
 use crate::deployment::Deployment;
 use crate::generator::Rate;
+use crate::layers::Layers;
 use crate::protocol::{Layout, Nemesis, NodeLayout, Setting, Target, Workload};
 use crate::recorder::{Recorder, RunClock, Watcher, Writing};
 use crate::scheduler::{Driven, Stage, Worker, close, drive};
@@ -247,6 +252,7 @@ impl Live {
             self.note("warning", format!("the run broke: {e}"));
         }
         self.scan_logs()?;
+        self.keep_messages();
         self.phase("end");
         self.progress.set(|w| *w = Watched::default());
         let (driven, recovery_seconds) = match lived {
@@ -263,6 +269,31 @@ impl Live {
             recovery_seconds,
             stopped: self.deployment.stop.reason(),
         })
+    }
+
+    /// Keeps what the network saw of the last messages between nodes, if it saw any. They prove nothing, so a run
+    /// is not lost for want of them.
+    fn keep_messages(&self) {
+        let messages = self.deployment.links().map(Layers::messages).unwrap_or_default();
+        if messages.is_empty() {
+            return;
+        }
+        let clock = self.deployment.recorder.clock();
+        let names: Vec<String> = self.deployment.layout.nodes.iter().map(|n| n.name.clone()).collect();
+        let seen = messages.into_iter().map(|m| SeenMessage {
+            sent: clock.at(m.sent),
+            took: m.arrived.map(|at| at.duration_since(m.sent).as_micros() as u64),
+            from: names[m.from].clone(),
+            to: names[m.to].clone(),
+            bytes: m.bytes.into(),
+        });
+        let path = self.spec.dir.join(MESSAGES_FILE);
+        let written = File::create(&path).and_then(|file| write_messages(seen, BufWriter::new(file)));
+        if let Err(e) = written {
+            self.note("warning", format!("the messages between nodes were not kept: {e}"));
+            // Half of them would say that the rest never was.
+            let _ = std::fs::remove_file(&path);
+        }
     }
 
     async fn live(&mut self) -> Result<(Driven, Option<f64>), Error> {

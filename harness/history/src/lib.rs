@@ -22,6 +22,7 @@ pub mod runlog;
 mod scan;
 #[cfg(test)]
 mod seeds;
+mod seen;
 mod value;
 
 pub use entry::{
@@ -30,4 +31,5 @@ pub use entry::{
 pub use event::{Event, EventKind, Meta, ProcessId};
 pub use history::{BadEvent, Builder, History, NEVER, Op, Order, Outcome, RawEvent, RawOperation};
 pub use list::List;
+pub use seen::{MESSAGES_FILE, SeenMessage, read_messages, write_messages};
 pub use value::Value;

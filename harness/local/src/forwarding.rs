@@ -8,6 +8,8 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
+use squall_cluster::Endpoint;
+
 use crate::links::Table;
 use crate::packet::{self, Offload, View};
 use crate::pcap::Capture;
@@ -36,6 +38,8 @@ struct Way {
     link: usize,
     from: usize,
     to: usize,
+    /// Whether it is between nodes.
+    inner: bool,
 }
 
 impl Forwarder {
@@ -107,7 +111,18 @@ impl Forwarder {
         // Nodes may forge their address, but not which wire they sit on.
         let honest = map.port(sender) == from;
         let link = map.link(sender, receiver).filter(|_| honest)?;
-        Some(Way { link, from, to: map.port(receiver) })
+        let inner = matches!((sender, receiver), (Endpoint::Node(_), Endpoint::Node(_)));
+        Some(Way { link, from, to: map.port(receiver), inner })
+    }
+
+    /// Notes a message between nodes; ports of nodes are their places.
+    fn sight(&self, way: Way, packet: &[u8], arrived: impl FnOnce(Nanos) -> Option<Nanos>) {
+        if way.inner
+            && let bytes @ 1.. = View::of(packet).map_or(0, |view| view.said())
+        {
+            let now = sys::monotonic();
+            self.table.sightings.add(way.from, way.to, bytes, now, arrived(now));
+        }
     }
 
     fn forward(&mut self, from: usize, frame: &mut [u8]) {
@@ -121,6 +136,7 @@ impl Forwarder {
             (links[way.link].clear, links[way.link].policy)
         };
         if clear {
+            self.sight(way, &frame[HEADROOM..], Some);
             return self.deliver(way.link, way.to, frame);
         }
         let offload = self.offload(frame);
@@ -179,6 +195,10 @@ impl Forwarder {
             }
             (fate, link.policy)
         };
+        self.sight(way, packet, |now| match fate {
+            Fate::Pass(pass) => Some(pass.at.unwrap_or(now)),
+            Fate::Cut | Fate::Reset | Fate::Lost | Fate::Overflowed => None,
+        });
         match fate {
             Fate::Cut | Fate::Lost | Fate::Overflowed => {}
             Fate::Reset => {

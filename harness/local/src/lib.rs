@@ -44,6 +44,7 @@ mod protocol;
 mod provider;
 mod queue;
 mod remedies;
+mod sightings;
 mod sockets;
 mod surroundings;
 mod sys;

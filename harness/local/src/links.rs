@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use squall_cluster::{Endpoint, Error, LinkCounters, LinkPolicy, Links};
+use squall_cluster::{Endpoint, Error, LinkCounters, LinkMessage, LinkPolicy, Links};
 
 use crate::addressing::Map;
 use crate::policy::{self, Memory};
+use crate::sightings::Sightings;
 
 /// One directed link.
 #[derive(Clone, Debug)]
@@ -55,6 +56,8 @@ impl Link {
 pub(crate) struct Table {
     /// Who is where.
     pub map: Map,
+    /// What was said between nodes lately.
+    pub sightings: Sightings,
     links: Mutex<Vec<Link>>,
     /// Whether the fabric obeys it no longer, for whatever reason.
     abandoned: AtomicBool,
@@ -71,7 +74,7 @@ impl Table {
             opened: HashSet::new(),
         };
         let links = Mutex::new((0..map.links() as u64).map(link).collect());
-        Table { map, links, abandoned: AtomicBool::new(false) }
+        Table { map, sightings: Sightings::default(), links, abandoned: AtomicBool::new(false) }
     }
 
     /// Said by the fabric when it ends.
@@ -136,5 +139,9 @@ impl Links for LocalLinks {
 
     fn counters(&self, from: Endpoint, to: Endpoint) -> LinkCounters {
         self.table.map.link(from, to).map(|link| self.table.lock()[link].counters).unwrap_or_default()
+    }
+
+    fn messages(&self) -> Vec<LinkMessage> {
+        self.table.sightings.all()
     }
 }

@@ -131,6 +131,11 @@ impl<'a> View<'a> {
         .filter(|start| *start <= self.packet.len())
     }
 
+    /// How many bytes of an application it carries.
+    pub fn said(&self) -> usize {
+        self.payload().map_or(0, |start| self.packet.len() - start)
+    }
+
     /// Whether it is a TCP segment that a reset would answer.
     pub fn can_be_reset(&self) -> bool {
         self.tcp_header().is_some_and(|header| header[13] & RST == 0)

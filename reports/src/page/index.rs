@@ -85,7 +85,7 @@ fn href(path: &str) -> String {
     out
 }
 
-pub(super) fn outcome_mark(outcome: RunOutcome) -> (&'static str, &'static str, &'static str) {
+pub(crate) fn outcome_mark(outcome: RunOutcome) -> (&'static str, &'static str, &'static str) {
     match outcome {
         RunOutcome::Pass => ("✓", "yes", "passed"),
         RunOutcome::Fail => ("✗", "no", "failed"),

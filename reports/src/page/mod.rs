@@ -19,6 +19,7 @@ mod operations;
 mod past;
 mod proof;
 mod run;
+pub mod site;
 mod spacetime;
 mod timeline;
 mod top;

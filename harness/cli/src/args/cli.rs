@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::{
-    CheckArgs, CheckClientArgs, CompletionsArgs, DoctorArgs, ExportArgs, ListArgs, NewTargetArgs, ReplayArgs,
-    RunArgs, SchemaArgs, ShrinkArgs, VerifyArgs,
+    CheckArgs, CheckClientArgs, CompletionsArgs, DiffArgs, DoctorArgs, ExportArgs, ListArgs, NewTargetArgs,
+    ReplayArgs, RunArgs, SchemaArgs, ServeArgs, ShrinkArgs, TrendArgs, VerifyArgs,
 };
 
 /// Puts a real cluster through a storm and says, with proof, whether it kept its promises
@@ -34,6 +34,12 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Judge a stored run again and rewrite its report
     Analyze(AnalyzeArgs),
+    /// Look at the store in a browser
+    Serve(ServeArgs),
+    /// Show runs over time: verdicts, figures, and which anomalies are new, known or gone
+    Trend(TrendArgs),
+    /// Compare two campaigns, paired by seed; claims a change only beyond the spread of repeats
+    Diff(DiffArgs),
     /// Run a stored run again, with its seed and its schedule
     Replay(ReplayArgs),
     /// Find the smallest campaign that still fails as a stored run did

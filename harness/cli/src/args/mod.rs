@@ -6,6 +6,7 @@ mod check;
 mod cli;
 mod more;
 mod run;
+mod store;
 mod values;
 
 #[cfg(test)]
@@ -20,4 +21,5 @@ pub use more::{
 };
 pub use run::RunArgs;
 pub(crate) use run::{MAX_NODES, MAX_REPEAT};
+pub use store::{DiffArgs, ServeArgs, TrendArgs};
 pub use values::Together;

@@ -54,6 +54,9 @@ pub struct RunArgs {
     /// Run only the M-th of N parts of the campaign, from 1
     #[arg(long, value_name = "M/N", env = "SQUALL_SHARD")]
     pub shard: Option<Shard>,
+    /// Go on with the newest campaign of this name: runs that ended are not run again
+    #[arg(long, env = "SQUALL_RESUME")]
+    pub resume: bool,
     /// End a run as soon as a check finds an anomaly
     #[arg(long, env = "SQUALL_STOP_ON_ANOMALY")]
     pub stop_on_anomaly: bool,

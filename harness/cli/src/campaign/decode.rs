@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::complaint::{Complaint, Source};
-use super::definition::{Campaign, Liveness, Timing};
-use super::fields::{Fields, duration, flag, list, positive_duration, text, whole, word};
+use super::definition::{Campaign, Keep, Liveness, Timing};
+use super::fields::{Fields, duration, flag, list, positive_duration, size, text, whole, word};
 use super::tree::Node;
-use super::{Cell, Concurrency, Expect, ProviderName, Rate, Select, StepPlan};
+use super::{Cell, Concurrency, Expect, Override, ProviderName, Rate, Select, StepPlan};
 use crate::args::{MAX_NODES, MAX_REPEAT};
 
 impl Campaign {
@@ -26,7 +26,9 @@ fn read(node: &Node, campaign: &mut Campaign) -> Result<(), Complaint> {
     let mut fields = Fields::of(node, "a campaign: a map with keys such as `targets` and `faults`")?;
     let f = &mut fields;
     f.set("name", &mut campaign.name, name)?;
-    f.set("seed", &mut campaign.seed, |n| whole(n, 0, u64::MAX))?;
+    if let Some(n) = f.get("seed") {
+        (campaign.seed, campaign.seed_drawn) = (whole(n, 0, u64::MAX)?, false);
+    }
     f.set("nodes", &mut campaign.nodes, |n| Ok(whole(n, 1, MAX_NODES as u64)? as u32))?;
     f.set("concurrency", &mut campaign.concurrency, Concurrency::decode)?;
     f.set("rate", &mut campaign.rate, Rate::decode)?;
@@ -45,6 +47,7 @@ fn read(node: &Node, campaign: &mut Campaign) -> Result<(), Complaint> {
     f.set("watchdog", &mut campaign.watchdog, |n| positive_duration(n).map(Some))?;
     f.set("pcap", &mut campaign.pcap, flag)?;
     f.set("exclude", &mut campaign.exclude, |n| list(n, Select::decode))?;
+    let overrides = f.get("overrides");
     let repeat = f.get("repeat");
     if let Some(n) = repeat {
         campaign.repeat = whole(n, 1, MAX_REPEAT as u64)? as u32;
@@ -54,10 +57,18 @@ fn read(node: &Node, campaign: &mut Campaign) -> Result<(), Complaint> {
         campaign.expect = Expect::decode(n)?;
         agree(n, repeat, campaign)?;
     }
+    if let Some(n) = overrides {
+        campaign.overrides = list(n, |n| {
+            let o = Override::decode(n)?;
+            repeats(n, o.set.expect.as_ref(), campaign.repeat).map(|()| o)
+        })?;
+    }
     f.set("liveness", &mut campaign.liveness, |n| {
         word(n, &[("fail", Liveness::Fail), ("warn", Liveness::Warn)])
     })?;
     f.set("store", &mut campaign.store, |n| text(n).map(PathBuf::from))?;
+    f.set("keep", &mut campaign.keep, |n| word(n, &[("all", Keep::All), ("failures", Keep::Failures)]))?;
+    f.set("store_limit", &mut campaign.store_limit, |n| size(n).map(Some))?;
     fields.finish()
 }
 
@@ -69,13 +80,18 @@ fn agree(expect: &Node, repeat: Option<&Node>, campaign: &mut Campaign) -> Resul
     if repeat.is_none() {
         campaign.repeat = at_least.of;
     }
-    if campaign.repeat != at_least.of {
-        return Err(expect.complain(format!(
-            "`at_least` speaks of {} repeats, but `repeat` is {}",
-            at_least.of, campaign.repeat
-        )));
+    repeats(expect, Some(&campaign.expect), campaign.repeat)
+}
+
+/// A share must be of as many repeats as there are.
+fn repeats(place: &Node, expect: Option<&Expect>, repeat: u32) -> Result<(), Complaint> {
+    match expect {
+        Some(Expect::Invalid { at_least: Some(share), .. }) if share.of != repeat => {
+            Err(place
+                .complain(format!("`at_least` speaks of {} repeats, but `repeat` is {repeat}", share.of)))
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// A campaign's name is a folder of the store.
@@ -115,7 +131,7 @@ pub(crate) fn without_none(cells: Vec<Cell>) -> Result<Vec<Cell>, String> {
     }
 }
 
-fn timing(node: &Node) -> Result<Timing, Complaint> {
+pub(super) fn timing(node: &Node) -> Result<Timing, Complaint> {
     let mut timing = Timing::default();
     let mut fields = Fields::of(node, "a map such as `{on: 5s, off: 5s}`")?;
     fields.set("on", &mut timing.on, positive_duration)?;

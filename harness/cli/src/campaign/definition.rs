@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use squall_engine::units;
 
 use super::complaint::Source;
-use super::{Cell, Concurrency, Expect, ProviderName, Rate, Select, Shard, StepPlan};
+use super::{Cell, Concurrency, Expect, Override, ProviderName, Rate, Select, Shard, StepPlan};
 
 /// A campaign: every target with every workload under every set of faults, each so many times.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -60,6 +60,8 @@ pub struct Campaign {
     pub pcap: bool,
     /// Combinations that are left out.
     pub exclude: Vec<Select>,
+    /// Settings that some combinations have for themselves.
+    pub overrides: Vec<Override>,
     /// How often each combination runs.
     pub repeat: u32,
     /// Runs at once.
@@ -70,6 +72,13 @@ pub struct Campaign {
     pub liveness: Liveness,
     /// The folder that keeps runs.
     pub store: PathBuf,
+    /// What of a run is kept.
+    pub keep: Keep,
+    /// Bytes that the store may hold: old runs lose what is large then.
+    pub store_limit: Option<u64>,
+    /// Whether nobody chose the seed.
+    #[serde(skip)]
+    pub seed_drawn: bool,
     /// Which part of the campaign this machine runs.
     #[serde(skip)]
     pub shard: Option<Shard>,
@@ -96,6 +105,16 @@ pub struct Timing {
     /// No time on or off is longer.
     #[serde(with = "units::duration")]
     pub max: Duration,
+}
+
+/// What of a run is kept once it has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Keep {
+    /// Everything.
+    All,
+    /// Of runs that passed, their results and their plan only.
+    Failures,
 }
 
 /// What a cluster that does not recover after healing means.
@@ -145,11 +164,15 @@ impl Default for Campaign {
             watchdog: None,
             pcap: false,
             exclude: Vec::new(),
+            overrides: Vec::new(),
             repeat: 1,
             parallel: 1,
             expect: Expect::Valid,
             liveness: Liveness::Fail,
             store: PathBuf::from("store"),
+            keep: Keep::All,
+            store_limit: None,
+            seed_drawn: true,
             shard: None,
             faults_may_drop: false,
             source: None,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use squall_engine::units::parse_duration;
+use squall_engine::units::{parse_duration, parse_size};
 
 use super::complaint::Complaint;
 use super::tree::{Key, Node, Tree};
@@ -90,6 +90,19 @@ pub(crate) fn positive_duration(node: &Node) -> Result<Duration, Complaint> {
     match duration(node)? {
         d if d.is_zero() => Err(node.complain("must be longer than zero")),
         d => Ok(d),
+    }
+}
+
+/// A size with its unit.
+pub(crate) fn size(node: &Node) -> Result<u64, Complaint> {
+    match &node.tree {
+        Tree::Text(s) => parse_size(s).map_err(|e| node.complain(e)),
+        Tree::Number(n) => {
+            Err(node.complain(format!("`{n}` lacks a unit; write for example {n}GiB or {n}MB")))
+        }
+        _ => {
+            Err(node.complain(format!("expected a size with its unit, such as 20GiB, found {}", node.kind())))
+        }
     }
 }
 

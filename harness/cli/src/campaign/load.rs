@@ -60,6 +60,7 @@ impl Campaign {
         self.provider = args.provider.unwrap_or(self.provider);
         self.concurrency = args.concurrency.unwrap_or(self.concurrency);
         self.rate = args.rate.unwrap_or(self.rate);
+        self.seed_drawn &= args.seed.is_none();
         self.seed = args.seed.unwrap_or(self.seed);
         self.op_timeout = args.op_timeout.or(self.op_timeout);
         self.shard = args.shard.or(self.shard);
@@ -75,8 +76,13 @@ impl Campaign {
         if self.op_timeout().is_zero() {
             return Err(flag("--op-timeout", "must be longer than zero".to_owned()));
         }
-        if let (Some(repeat), Expect::Invalid { at_least: Some(at_least), .. }) = (args.repeat, &self.expect)
-            && repeat != at_least.of
+        let own = self.overrides.iter().filter_map(|o| o.set.expect.as_ref());
+        let mut shares = own.chain([&self.expect]).filter_map(|e| match e {
+            Expect::Invalid { at_least, .. } => at_least.as_ref(),
+            Expect::Valid => None,
+        });
+        if let Some(repeat) = args.repeat
+            && let Some(at_least) = shares.find(|s| s.of != repeat)
         {
             let text =
                 format!("the file expects an anomaly in {} of {} repeats", at_least.count, at_least.of);

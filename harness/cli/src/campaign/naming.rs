@@ -82,7 +82,7 @@ fn fnv(parts: &[&str]) -> u64 {
 }
 
 /// SplitMix64's finaliser (Steele, Lea & Flood 2014).
-fn mix(mut x: u64) -> u64 {
+pub(super) fn mix(mut x: u64) -> u64 {
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     x ^ (x >> 31)

@@ -94,7 +94,7 @@ impl Campaign {
         let made = make("workload", registry.workloads(), &workload)?;
         let consistency = consistency.unwrap_or_else(|| made.consistency(target.promises()));
         let combination = naming::combination(of.target, of.workload, &faults);
-        let plan = RunPlan {
+        let mut plan = RunPlan {
             name: combination.clone(),
             combination,
             repeat: 0,
@@ -120,6 +120,7 @@ impl Campaign {
             liveness: self.liveness,
             warnings,
         };
+        self.apply_overrides(of.workload, &mut plan);
         let spec = plan.spec(registry, PathBuf::new());
         let checked = spec.and_then(|spec| Ok(squall_engine::run::check(&spec)?));
         let scheduled = self.schedule.iter().flat_map(|s| &s.faults);

@@ -24,14 +24,20 @@ pub struct Select {
 impl Select {
     pub(crate) fn decode(node: &Node) -> Result<Self, Complaint> {
         let mut fields = Fields::of(node, "a map such as `{target: etcd, faults: clock}`")?;
-        let mut select = Select::default();
-        fields.set("target", &mut select.target, |n| list(n, text))?;
-        fields.set("workload", &mut select.workload, |n| list(n, text))?;
-        fields.set("faults", &mut select.faults, |n| list(n, text))?;
+        let select = Select::read(&mut fields)?;
         fields.finish()?;
         if select == Select::default() {
             return Err(node.complain("names no target, workload or faults, so it would mean everything"));
         }
+        Ok(select)
+    }
+
+    /// Reads its keys from among others.
+    pub(super) fn read(fields: &mut Fields<'_>) -> Result<Self, Complaint> {
+        let mut select = Select::default();
+        fields.set("target", &mut select.target, |n| list(n, text))?;
+        fields.set("workload", &mut select.workload, |n| list(n, text))?;
+        fields.set("faults", &mut select.faults, |n| list(n, text))?;
         Ok(select)
     }
 

@@ -8,7 +8,8 @@ use squall_engine::{Progress, Stop};
 use squall_local::LocalProvider;
 use squall_reports::RunResult;
 
-use super::campaign::{Job, time_name};
+use super::campaign::time_name;
+use super::job::Job;
 use super::live::Live;
 use super::signals::{INTERRUPTED, Signals};
 use super::store::Store;

@@ -6,26 +6,31 @@ use std::time::SystemTime;
 
 use anyhow::Context as _;
 use squall_cluster::Provider;
-use squall_engine::{Error, Progress, RunSpec, Stop};
-use squall_history::{History, RunHeader};
+use squall_engine::{Error, Progress, Stop};
 use squall_local::LocalProvider;
-use squall_reports::{Expected, Facts, RunOutcome, RunResult};
+use squall_reports::{RunOutcome, RunResult};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use super::conclude::conclude;
+use super::job::Job;
 use super::live::Live;
-use super::one::{self, Wanted};
-use super::reproduce::command;
+use super::resume::{self, Roll};
 use super::signals::{INTERRUPTED, Signals};
 use super::store::{self, Store};
-use crate::args::{Format, RunArgs};
-use crate::campaign::{Campaign, Expect, Liveness, ProviderName, RunPlan};
-use crate::output::{print_json, say};
-use crate::{Exit, Registry};
+use super::{one, retention};
+use crate::args::RunArgs;
+use crate::campaign::{Campaign, Expect, Keep, ProviderName, RunPlan};
+use crate::output::say;
+use crate::{Exit, Registry, stored};
 
 /// Runs a campaign.
 pub fn run(registry: &Registry, args: &RunArgs) -> anyhow::Result<Exit> {
     let mut campaign = Campaign::load(args)?;
+    let resumed = if args.resume { Some(resume::newest(&campaign)?) } else { None };
+    if let Some((_, roll)) = resumed.as_ref().filter(|_| campaign.seed_drawn) {
+        campaign.seed = roll.seed;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -43,103 +48,103 @@ pub fn run(registry: &Registry, args: &RunArgs) -> anyhow::Result<Exit> {
         let plans = campaign.resolve(registry)?;
         let stop = Stop::default();
         let _signals = Signals::watch(stop.clone())?;
-        let store = Store::create(&campaign.store, &campaign.name, &time_name())?;
-        let jobs = plans
+        let night = open(&campaign, &plans, resumed)?;
+        make_room(&campaign, &night)?;
+        let steps = plans
             .iter()
-            .map(|plan| {
-                let dir = store.dir.join(&plan.name);
-                Job::new(registry, plan, args.stop_on_anomaly, dir, provider.clone())
-            })
+            .map(|plan| Step::new(registry, plan, args, &night, provider.clone()))
             .collect::<anyhow::Result<Vec<_>>>()?;
-        let mut results = run_all(jobs, &campaign, args, &stop).await?;
-        meet_shares(&plans, &mut results);
+        let mut results = run_all(steps, &campaign, &night, args, &stop).await?;
+        meet_shares(&plans, &mut results, &night)?;
+        if campaign.keep == Keep::Failures {
+            for result in results.iter_mut().filter(|r| r.outcome == RunOutcome::Pass) {
+                retention::strip_passed(&night.join(&result.name))?;
+                result.report = None;
+            }
+        }
+        make_room(&campaign, &night)?;
         let interrupted = stop.reason().as_deref() == Some(INTERRUPTED);
-        conclude(&store, results, args, interrupted)
+        conclude(&night, results, args, interrupted)
     })
 }
 
-/// One run, ready to go: owns everything that it needs.
-pub(crate) struct Job {
-    spec: RunSpec,
-    wanted: Wanted,
-    provider: Arc<dyn Provider>,
+/// The folder of this campaign: a new one, or that which is gone on with.
+fn open(campaign: &Campaign, plans: &[RunPlan], resumed: Option<(PathBuf, Roll)>) -> anyhow::Result<PathBuf> {
+    let now = Roll::of(campaign, plans);
+    if let Some((night, roll)) = resumed {
+        roll.same(&night, &now)?;
+        say(&format!("going on with {}", night.display()));
+        return Ok(night);
+    }
+    let store = Store::create(&campaign.store, &campaign.name, &time_name())?;
+    now.write(&store.dir)?;
+    Ok(store.dir)
 }
 
-impl Job {
-    /// A run to be kept in `dir`, whose parent is there.
-    pub(crate) fn new(
+/// Keeps the store within its limit, and says what that took.
+fn make_room(campaign: &Campaign, night: &Path) -> Result<(), Error> {
+    let Some(limit) = campaign.store_limit else { return Ok(()) };
+    let (stripped, held) = retention::fit(&campaign.store, limit, night)?;
+    if stripped > 0 {
+        say(&format!("the store is full: {stripped} old runs keep their results only"));
+    }
+    if held > limit {
+        say(&format!("the store holds {held} bytes, more than its limit of {limit}: this campaign is kept"));
+    }
+    Ok(())
+}
+
+/// A run of the campaign: to be done, or done before it was interrupted.
+enum Step {
+    Ended(Box<RunResult>),
+    Todo(Box<Job>),
+}
+
+impl Step {
+    fn new(
         registry: &Registry,
         plan: &RunPlan,
-        stop_on_anomaly: bool,
-        dir: PathBuf,
+        args: &RunArgs,
+        night: &Path,
         provider: Arc<dyn Provider>,
-    ) -> anyhow::Result<Job> {
-        for warning in &plan.warnings {
-            say(&format!("{}: {warning}", plan.name));
-        }
-        Ok(Job {
-            spec: plan.spec(registry, dir)?,
-            wanted: Wanted {
-                faults: plan.kinds(),
-                checks: registry.checks().to_vec(),
-                expected: expected(&plan.expect),
-                liveness_is_warning: plan.liveness == Liveness::Warn,
-                reproduce: Some(command(plan)),
-                stop_on_anomaly,
-                plan: serde_yaml::to_string(plan).context("the resolved run cannot be written as YAML")?,
-            },
-            provider,
-        })
-    }
-
-    /// Runs it; whatever goes wrong becomes a result.
-    pub(crate) async fn go(self, stop: Stop, progress: Progress) -> RunResult {
-        let header = RunHeader {
-            name: self.spec.name.clone(),
-            target: self.spec.target.name().to_owned(),
-            workload: self.spec.workload.name().to_owned(),
-            seed: self.spec.seed,
-            ..RunHeader::default()
-        };
-        let expected = self.wanted.expected.clone();
-        match one::run(self.spec, &self.wanted, &*self.provider, stop, progress).await {
-            Ok(result) => result,
-            Err(e) => {
-                let mut history = History::default();
-                history.run = Some(Box::new(header));
-                let facts = Facts { expected, error: Some(e.to_string()), ..Facts::default() };
-                squall_reports::run_result(&history, &[], &facts)
+    ) -> anyhow::Result<Step> {
+        if args.resume {
+            if let Some(result) = resume::ended(&night.join(&plan.name)) {
+                return Ok(Step::Ended(Box::new(result)));
             }
+            resume::set_aside(night, &plan.name)?;
         }
+        let dir = night.join(&plan.name);
+        Job::new(registry, plan, args.stop_on_anomaly, dir, provider).map(Box::new).map(Step::Todo)
     }
 }
 
-/// What a campaign expects, in the reports' words.
-pub(crate) fn expected(expect: &Expect) -> Expected {
-    match expect {
-        Expect::Valid => Expected::Valid,
-        Expect::Invalid { anomalies, .. } => Expected::Invalid(anomalies.clone()),
-    }
-}
-
-/// Results in the order of the jobs; those that were never begun are left out.
+/// Results in the order of the steps; those that were never begun are left out.
 async fn run_all(
-    jobs: Vec<Job>,
+    steps: Vec<Step>,
     campaign: &Campaign,
+    night: &Path,
     args: &RunArgs,
     stop: &Stop,
 ) -> anyhow::Result<Vec<RunResult>> {
     let room = Arc::new(Semaphore::new(campaign.parallel.max(1) as usize));
     let alone = campaign.parallel <= 1;
-    let count = jobs.len();
+    let count = steps.len();
     let mut running = JoinSet::new();
     let mut results: Vec<Option<RunResult>> = (0..count).map(|_| None).collect();
-    let mut jobs = jobs.into_iter().enumerate();
+    let mut jobs = Vec::new();
+    for (index, step) in steps.into_iter().enumerate() {
+        match step {
+            Step::Ended(result) => results[index] = Some(*result),
+            Step::Todo(job) => jobs.push((index, job)),
+        }
+    }
+    let mut jobs = jobs.into_iter();
     loop {
         while running.len() < campaign.parallel.max(1) as usize && !stop.is_stopped() {
             let Some((index, job)) = jobs.next() else { break };
             if count > 1 {
-                say(&format!("[{}/{count}] {}", index + 1, job.spec.name));
+                say(&format!("[{}/{count}] {}", index + 1, job.name));
             }
             let (stop, permit) = (Stop::following(stop), room.clone().acquire_owned().await?);
             running.spawn(async move {
@@ -154,6 +159,9 @@ async fn run_all(
         let Some(ended) = running.join_next().await else { break };
         let (index, result) = ended.map_err(|e| Error::Broken(format!("a run's task ended: {e}")))?;
         say(&squall_reports::terminal::summary(&result));
+        if campaign.keep == Keep::Failures && result.outcome == RunOutcome::Pass {
+            retention::strip_passed(&night.join(&result.name))?;
+        }
         let bad = matches!(result.outcome, RunOutcome::Fail | RunOutcome::Error);
         results[index] = Some(result);
         if bad && args.fail_fast {
@@ -165,7 +173,7 @@ async fn run_all(
 
 /// Where an anomaly is expected in some of a combination's repeats only, those without it have done no wrong
 /// as long as enough have it.
-fn meet_shares(plans: &[RunPlan], results: &mut [RunResult]) {
+fn meet_shares(plans: &[RunPlan], results: &mut [RunResult], night: &Path) -> Result<(), Error> {
     let plan_of = |name: &str| plans.iter().find(|p| p.name == name);
     let mut met = std::collections::BTreeMap::<String, u32>::new();
     for result in results.iter().filter(|r| r.outcome == RunOutcome::Pass) {
@@ -180,34 +188,14 @@ fn meet_shares(plans: &[RunPlan], results: &mut [RunResult]) {
         let merely_absent = result.outcome == RunOutcome::Fail && result.valid == squall_checkers::Valid::Yes;
         if merely_absent && found >= share.count {
             result.outcome = RunOutcome::Pass;
+            let dir = night.join(&result.name);
+            if let Some(mut stored) = stored::results(&dir) {
+                stored.run.outcome = RunOutcome::Pass;
+                store::write(&dir.join(stored::RESULTS), &one::json(&stored)?)?;
+            }
         }
     }
-}
-
-fn conclude(
-    store: &Store,
-    results: Vec<RunResult>,
-    args: &RunArgs,
-    interrupted: bool,
-) -> anyhow::Result<Exit> {
-    let outcomes: Vec<_> = results.iter().map(|r| r.outcome).collect();
-    let document = squall_reports::document(Some(shown(&store.dir)), results);
-    let mut bytes = serde_json::to_vec_pretty(&document)?;
-    bytes.push(b'\n');
-    store::write(&store.dir.join("results.json"), &bytes)?;
-    if document.runs.len() > 1 {
-        say(&document.reason);
-    }
-    match args.format {
-        Format::Json => print_json(&document)?,
-        Format::Human => {}
-    }
-    let exit = Exit::from_code(squall_reports::exit_code(outcomes, args.allow_unknown));
-    Ok(if interrupted { Exit::Interrupted } else { exit })
-}
-
-fn shown(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
+    Ok(())
 }
 
 /// Such as `20260131T120000Z`: sorts by time, and is safe as a folder.

@@ -5,12 +5,17 @@
 mod again;
 mod analyze;
 mod campaign;
+mod conclude;
+mod job;
 mod judge;
 mod live;
 mod logs;
+mod messages;
 mod one;
 mod replay;
 mod reproduce;
+mod resume;
+mod retention;
 mod shrink;
 mod signals;
 mod smaller;
@@ -24,6 +29,7 @@ pub use campaign::run;
 pub use replay::replay;
 pub use shrink::shrink;
 
-pub(crate) use campaign::{Job, expected, find_run};
+pub(crate) use campaign::find_run;
+pub(crate) use job::{Job, expected};
 pub(crate) use reproduce::command;
 pub(crate) use signals::{INTERRUPTED, Signals};

@@ -13,7 +13,7 @@ use squall_history::runlog::read_log_file;
 use squall_reports::{Expected, Facts, RunResult};
 
 use super::judge::judge;
-use super::{logs, store, watch};
+use super::{logs, messages, store, watch};
 
 /// How long judging may take before what is left counts as undecided.
 const JUDGE_LIMIT: Duration = Duration::from_secs(300);
@@ -86,7 +86,7 @@ pub(crate) fn conclude(
         skipped,
         report: Some(report.to_string_lossy().into_owned()),
         reproduce: wanted.reproduce.clone(),
-        messages: Vec::new(),
+        messages: messages::around(dir, &history, &judged.verdicts),
         logs: history.run.as_deref().map_or_else(Vec::new, |header| logs::lines(dir, header)),
     };
     let results = squall_reports::results(&history, &judged.verdicts, &facts);
@@ -99,7 +99,8 @@ pub(crate) fn conclude(
     Ok(results.run)
 }
 
-fn json(value: &impl serde::Serialize) -> Result<Vec<u8>, Error> {
+/// A document of the store as text.
+pub(super) fn json(value: &impl serde::Serialize) -> Result<Vec<u8>, Error> {
     let mut bytes = serde_json::to_vec_pretty(value)
         .map_err(|e| Error::Broken(format!("results cannot be written as JSON: {e}")))?;
     bytes.push(b'\n');

@@ -10,7 +10,7 @@ use squall_history::runlog::Merger;
 use squall_history::{Entry, Event};
 
 /// What a stop's reason says.
-const FOUND: &str = "an anomaly was found, and --stop-on-anomaly was given";
+pub(super) const FOUND: &str = "an anomaly was found, and --stop-on-anomaly was given";
 
 /// A watcher that raises `stop` once what was recorded is invalid.
 pub(crate) fn watcher(live: Box<dyn Live>, stop: Stop) -> Watcher {

@@ -55,6 +55,8 @@ struct File {
     pcap: Option<bool>,
     /// Combinations that are left out.
     exclude: Option<OneOrMore<Select>>,
+    /// Settings that some combinations have for themselves.
+    overrides: Option<OneOrMore<Override>>,
     /// How often each combination runs.
     #[schemars(range(min = 1, max = 100_000))]
     repeat: Option<u32>,
@@ -67,6 +69,10 @@ struct File {
     liveness: Option<Liveness>,
     /// The folder that keeps runs.
     store: Option<String>,
+    /// What of a run is kept: everything, or of passed runs their results only.
+    keep: Option<Keep>,
+    /// Bytes that the store may hold: old runs keep their results only then, passed ones first.
+    store_limit: Option<Size>,
 }
 
 #[derive(JsonSchema)]
@@ -206,6 +212,53 @@ struct Select {
     faults: Option<OneOrMore<String>>,
 }
 
+/// Settings of the combinations that these parts name.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[allow(dead_code, reason = "it only describes")]
+struct Override {
+    /// One of these targets.
+    target: Option<OneOrMore<String>>,
+    /// One of these workloads.
+    workload: Option<OneOrMore<String>>,
+    /// All of these faults, perhaps with others; `none` for no fault.
+    faults: Option<OneOrMore<String>>,
+    /// What they have in place of the campaign's own settings.
+    set: Settings,
+}
+
+/// Each means what the campaign's key of this name means.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, extend("minProperties" = 1))]
+#[allow(dead_code, reason = "it only describes")]
+struct Settings {
+    #[schemars(range(min = 1, max = 99))]
+    nodes: Option<u32>,
+    concurrency: Option<Concurrency>,
+    rate: Option<Rate>,
+    warm_up: Option<Duration>,
+    time_limit: Option<Duration>,
+    recovery_limit: Option<Duration>,
+    ready_limit: Option<Duration>,
+    op_timeout: Option<Duration>,
+    timing: Option<Timing>,
+    expect: Option<Expect>,
+    liveness: Option<Liveness>,
+}
+
+/// A size with its unit: 500MB, 20GiB.
+#[derive(JsonSchema)]
+#[allow(dead_code, reason = "it only describes")]
+struct Size(#[schemars(regex(pattern = r"^\s*[0-9]+(\.[0-9]+)?\s*(B|kB|MB|GB|KiB|MiB|GiB)$"))] String);
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+#[allow(dead_code, reason = "it only describes")]
+enum Keep {
+    All,
+    Failures,
+}
+
 #[derive(JsonSchema)]
 #[schemars(untagged)]
 #[allow(dead_code, reason = "it only describes")]
@@ -306,7 +359,7 @@ fn put_defaults(schema: &mut Json) {
     for key in ["nodes", "concurrency", "rate", "warm_up", "time_limit", "recovery_limit", "ready_limit"] {
         schema["properties"][key]["default"] = defaults[key].clone();
     }
-    for key in ["provider", "repeat", "parallel", "expect", "liveness", "store"] {
+    for key in ["provider", "repeat", "parallel", "expect", "liveness", "store", "keep"] {
         schema["properties"][key]["default"] = defaults[key].clone();
     }
 }

@@ -66,6 +66,9 @@ pub fn unsafe_reads_are_found() {
     let operations = anomaly["operations"].as_array().expect("operations");
     assert!(!operations.is_empty());
     let explanation = anomaly["explanation"].as_str().expect("an explanation");
+    let report = std::fs::read_to_string(only_run(store.path()).join("report.html")).expect("the report");
+    assert!(report.contains("Messages between nodes around the anomaly"), "who told whom is drawn");
+    assert!(report.contains("never arrived"), "and what the cut kept");
     let named = operations.iter().any(|op| explanation.contains(&format!("#{op}")));
     assert!(named, "the explanation names none of {operations:?}: {explanation}");
 }

@@ -77,6 +77,23 @@ fn targets_meet_the_same_storms_and_repeats_do_not() {
 }
 
 #[test]
+fn some_combinations_have_settings_of_their_own() {
+    let text = "seed: 3\ntargets: [raftkv, etcd]\nfaults: [none, kill]\nnodes: 5\nrate: 100\noverrides:\n\
+                - {target: etcd, set: {rate: 50, nodes: 3}}\n\
+                - {faults: kill, set: {time_limit: 7s, expect: {invalid: [lost]}}}\n\
+                - {target: etcd, faults: kill, set: {rate: max, concurrency: 4}}\n";
+    let plans = resolve(text);
+    let of = |name: &str| {
+        let p = plans.iter().find(|p| p.name == name).unwrap();
+        (p.nodes, p.workers, p.rate.0, p.time_limit.as_secs(), p.expect != Expect::Valid)
+    };
+    assert_eq!(of("raftkv-register-none"), (5, 10, Some(100.0), 60, false));
+    assert_eq!(of("etcd-register-none"), (3, 6, Some(50.0), 60, false));
+    assert_eq!(of("raftkv-register-kill"), (5, 10, Some(100.0), 7, true));
+    assert_eq!(of("etcd-register-kill"), (3, 4, None, 7, true));
+}
+
+#[test]
 fn a_single_run_uses_the_seed_as_it_is() {
     let plans = resolve("seed: 3\nfaults: [kill]\n");
     assert_eq!(plans.len(), 1);

@@ -30,3 +30,5 @@ pub use plan::RunPlan;
 pub use select::Select;
 pub use shard::Shard;
 pub use values::{Cell, Concurrency, ProviderName, Rate};
+
+pub(crate) use tree::Node;

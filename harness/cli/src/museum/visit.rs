@@ -90,7 +90,12 @@ fn visits(registry: &Registry, exhibits: &[Exhibit], args: &MuseumArgs) -> anyho
 fn make(registry: &Registry, visits: &[Visit], args: &MuseumArgs) -> anyhow::Result<bool> {
     let missing: Vec<&Visit> = visits.iter().filter(|v| !v.is_done()).collect();
     if missing.len() < visits.len() {
-        say(&format!("{} of {} runs are in {} already", visits.len() - missing.len(), visits.len(), args.store.display()));
+        say(&format!(
+            "{} of {} runs are in {} already",
+            visits.len() - missing.len(),
+            visits.len(),
+            args.store.display()
+        ));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -125,19 +130,10 @@ fn make(registry: &Registry, visits: &[Visit], args: &MuseumArgs) -> anyhow::Res
                 std::fs::create_dir_all(&dir).with_context(|| format!("{} cannot be made", dir.display()))?;
                 finding.write(&dir)?;
             }
-            say(&format!("[{}/{count}] {}", at + 1, told(&finding)));
+            say(&format!("[{}/{count}] {}", at + 1, finding.told()));
         }
         Ok(stop.reason().as_deref() == Some(INTERRUPTED))
     })
-}
-
-fn told(f: &Finding) -> String {
-    let what = match (f.broken, f.found) {
-        (true, _) => format!("broke: {}", f.reason),
-        (false, true) => format!("found in {:.1} s: {}", f.seconds, f.anomalies.join(", ")),
-        (false, false) => format!("not found in {:.1} s: {}", f.seconds, f.reason),
-    };
-    format!("{} seed {}: {what}", f.bug, f.seed)
 }
 
 /// Makes room for a run: what an interrupted one left there is removed, anything else is not ours to remove.
@@ -145,7 +141,9 @@ fn clear(root: &Path, dir: &Path) -> anyhow::Result<()> {
     if dir.exists() {
         let ours = dir.join("run.yaml").exists() || dir.join("finding.json").exists() || is_empty(dir);
         if !ours || !dir.starts_with(root) {
-            return Err(Refused::new(format!("{} is there and is no run of the museum", dir.display())).into());
+            return Err(
+                Refused::new(format!("{} is there and is no run of the museum", dir.display())).into()
+            );
         }
         std::fs::remove_dir_all(dir).with_context(|| format!("{} cannot be removed", dir.display()))?;
     }

@@ -17,6 +17,8 @@ use squall_engine::protocol::{Setting, Workload, options};
 use squall_engine::{Error, Operation, units};
 use squall_history::Value;
 
+use crate::common::of_transactions;
+
 /// Options of the workload.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -90,14 +92,8 @@ impl Workload for Append {
         })
     }
 
-    /// What a store promises for single operations, said of transactions.
     fn consistency(&self, promised: &str) -> String {
-        match promised {
-            "linearizable" => "strict-serializable",
-            "sequential" => "serializable",
-            other => other,
-        }
-        .to_owned()
+        of_transactions(promised)
     }
 
     fn checks(&self, consistency: &str) -> Result<Vec<Box<dyn Check>>, Error> {

@@ -11,6 +11,8 @@ pub(crate) fn dispatch(registry: &Registry, cli: &Cli) -> anyhow::Result<Exit> {
         Command::Check(args) => check::check(args),
         Command::Verify(args) => verify::verify(args),
         Command::Analyze(args) => run::analyze(registry, args),
+        Command::Replay(args) => run::replay(registry, args),
+        Command::Shrink(args) => run::shrink(registry, args),
         Command::Bench(args) => bench::bench(args),
         Command::Raftkv { args } => raftkv(registry, args.clone()),
         Command::Export(args) => export::export(args),

@@ -12,6 +12,7 @@ pub mod bench;
 pub mod campaign;
 pub mod check;
 pub mod commands;
+pub mod declared;
 pub mod export;
 pub mod museum;
 pub mod output;

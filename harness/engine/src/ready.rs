@@ -57,7 +57,10 @@ pub(crate) async fn ask_all(
     }
     let mut waiting = Vec::new();
     while let Some(answer) = asked.join_next().await {
-        if let Ok((node, Some(why))) = answer {
+        // A node whose data was spoilt may refuse to serve: nobody waits for it.
+        if let Ok((node, Some(why))) = answer
+            && !deployment.excuses.is_spoilt(node)
+        {
             last[node] = why;
             waiting.push(node);
         }
@@ -68,7 +71,7 @@ pub(crate) async fn ask_all(
 
 fn exited(deployment: &Deployment, node: usize) -> Option<String> {
     let handle = &deployment.nodes[node];
-    for program in deployment.target.programs(node, &deployment.layout) {
+    for program in deployment.programs(node) {
         if let ProgramState::Exited(exit) = handle.state(&program.name) {
             let (name, tail) = (handle.name(), log_tail(deployment, node));
             return Some(format!("`{}` on {name} ended while starting ({exit}){tail}", program.name));
@@ -82,7 +85,7 @@ fn log_tail(deployment: &Deployment, node: usize) -> String {
     const LINES: usize = 5;
     const CHARS_MAX: usize = 300;
     let mut out = String::new();
-    for program in deployment.target.programs(node, &deployment.layout) {
+    for program in deployment.programs(node) {
         let path = deployment.nodes[node].log_dir().join(format!("{}.log", program.name));
         let Ok(bytes) = std::fs::read(&path) else { continue };
         let text = String::from_utf8_lossy(&bytes);

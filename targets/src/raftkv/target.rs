@@ -9,34 +9,51 @@ use hyper::Method;
 use serde::Deserialize;
 use serde_json::Value as Json;
 use squall_cluster::Program;
-use squall_engine::protocol::{Client, Layout, NodeStatus, Status, Target, Via, options};
+use squall_engine::protocol::{Client, Layout, Members, NodeStatus, Status, Target, Via, merged, options};
 use squall_engine::{Error, units};
 
 use super::client::{KvClient, Sessions};
 use crate::http::{Answer, Http};
+use crate::recipes::is_known;
 
-const CLIENT_PORT: u16 = 7000;
-const PEER_PORT: u16 = 7001;
+pub(super) const CLIENT_PORT: u16 = 7000;
+pub(super) const PEER_PORT: u16 = 7001;
 
 /// How reads are done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Read {
-    /// The leader confirms that it still leads.
+enum Reads {
+    /// The leader confirms by a round of heartbeats that it still leads.
     #[default]
-    Linearizable,
-    /// The same, but a leader answers by itself while its lease holds.
+    #[serde(alias = "linearizable")]
+    ReadIndex,
+    /// The leader answers by itself while its lease holds.
     Lease,
-    /// Any node answers once it has applied everything that any client was told of: clients share one token.
+    /// Any node that has everything that this client has seen.
     Session,
     /// Whatever the node has applied.
     Local,
 }
 
+impl Reads {
+    /// The server's word for it.
+    fn consistency(self) -> &'static str {
+        match self {
+            Reads::ReadIndex => "linearizable",
+            Reads::Lease => "lease",
+            Reads::Session => "session",
+            Reads::Local => "local",
+        }
+    }
+}
+
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Options {
-    read: Read,
+    #[serde(alias = "read")]
+    reads: Reads,
+    /// Session reads wait for everything that any client was told of, as if clients talked to each other.
+    shared_token: bool,
     /// Serve linearizable reads without confirming leadership: a mistake on purpose.
     unsafe_reads: bool,
     /// Do not flush the log: a mistake on purpose.
@@ -57,13 +74,18 @@ struct Options {
 #[derive(Debug)]
 pub(crate) struct RaftKv {
     options: Options,
+    given: Json,
     /// The greatest index that any client was told of.
     token: Arc<AtomicU64>,
 }
 
 impl RaftKv {
     pub(crate) fn build(given: &Json) -> Result<Arc<dyn Target>, Error> {
-        Ok(Arc::new(RaftKv { options: options("raftkv", given)?, token: Arc::default() }))
+        Ok(Arc::new(RaftKv {
+            options: options("raftkv", given)?,
+            given: given.clone(),
+            token: Arc::default(),
+        }))
     }
 }
 
@@ -123,30 +145,38 @@ impl Target for RaftKv {
 
     async fn connect(&self, node: usize, via: Via<'_>) -> Result<Box<dyn Client>, Error> {
         let http = Http::connect(node, CLIENT_PORT, via).await?;
-        let consistency = match self.options.read {
-            Read::Linearizable => "linearizable",
-            Read::Lease => "lease",
-            Read::Session => "session",
-            Read::Local => "local",
-        };
-        let sessions = Sessions { token: self.token.clone(), numbered: self.options.sessions };
-        Ok(Box::new(KvClient::new(http, consistency, sessions)))
+        let o = &self.options;
+        let shared = o.shared_token.then(|| self.token.clone());
+        let sessions = Sessions { shared, numbered: o.sessions };
+        Ok(Box::new(KvClient::new(http, o.reads.consistency(), sessions)))
     }
 
     fn supports(&self, f: &str) -> bool {
-        matches!(f, "read" | "write" | "cas" | "set.add" | "set.read" | "append.txn" | "wr.txn")
+        is_known(f)
     }
 
+    /// Changes go through the log in any mode. A session sees a prefix of it that never shrinks and holds its own
+    /// changes; a local read sees some prefix, after a restart or on another node perhaps a shorter one.
     fn promises(&self) -> &str {
-        match self.options.read {
-            // A token that all clients share stands for everything that was completed before.
-            Read::Linearizable | Read::Lease | Read::Session => "linearizable",
-            Read::Local => "sequential",
+        match self.options.reads {
+            Reads::ReadIndex | Reads::Lease => "linearizable",
+            // It stands for everything that was completed before.
+            Reads::Session if self.options.shared_token => "linearizable",
+            Reads::Session => "sequential",
+            Reads::Local => "serializable",
         }
     }
 
     fn status(&self) -> Option<&dyn Status> {
         Some(self)
+    }
+
+    fn members(&self) -> Option<&dyn Members> {
+        Some(self)
+    }
+
+    fn upgraded(&self, options: &Json) -> Result<Option<Arc<dyn Target>>, Error> {
+        RaftKv::build(&merged(&self.given, options)).map(Some)
     }
 }
 

@@ -14,8 +14,10 @@ mod load;
 mod naming;
 mod plan;
 mod resolve;
+mod schedule;
 mod select;
 mod shard;
+mod swarm;
 mod tree;
 mod values;
 
@@ -26,9 +28,10 @@ pub use complaint::{Complaint, Place, Source};
 pub use definition::{Campaign, Liveness, Timing};
 pub use drop::Dropped;
 pub use expect::{AtLeast, Expect};
+pub(crate) use fields::{Fields, list, positive_duration, text, whole, word};
 pub use plan::RunPlan;
+pub use schedule::{After, Named, StepPlan, Trigger};
 pub use select::Select;
 pub use shard::Shard;
+pub(crate) use tree::{Key, Node, Tree};
 pub use values::{Cell, Concurrency, ProviderName, Rate};
-
-pub(crate) use tree::Node;

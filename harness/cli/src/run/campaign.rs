@@ -80,7 +80,7 @@ impl Job {
         Ok(Job {
             spec: plan.spec(registry, dir)?,
             wanted: Wanted {
-                faults: plan.faults.iter().map(|f| f.name.clone()).collect(),
+                faults: plan.kinds(),
                 checks: registry.checks().to_vec(),
                 expected: expected(&plan.expect),
                 liveness_is_warning: plan.liveness == Liveness::Warn,
@@ -211,7 +211,7 @@ fn shown(path: &Path) -> String {
 }
 
 /// Such as `20260131T120000Z`: sorts by time, and is safe as a folder.
-fn time_name() -> String {
+pub(super) fn time_name() -> String {
     let nanos = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_nanos() as u64);
     let digits: String = squall_reports::text::date(nanos).chars().filter(char::is_ascii_digit).collect();
     let (day, time) = digits.split_at(8.min(digits.len()));

@@ -5,6 +5,7 @@ mod crash;
 mod decisions;
 mod runs;
 mod support;
+mod workloads;
 
 use std::process::ExitCode;
 
@@ -27,6 +28,11 @@ fn main() -> ExitCode {
         clusters("transactions_and_sets_keep_their_promises", runs::transactions_and_sets_are_valid),
         clusters("etcd_keeps_its_promise_under_partitions_and_kills", runs::etcd_is_valid).needs(etcd()),
         clusters("an_ordinary_user_can_run_it", runs::ordinary_user).needs(Need::Root).needs(etcd()),
+        clusters("raftkv_keeps_the_promise_of_every_workload", workloads::raftkv_keeps_every_promise),
+        clusters("etcd_keeps_the_promise_of_every_workload", workloads::etcd_keeps_every_promise)
+            .needs(etcd()),
+        clusters("two_holders_of_an_unfenced_lock_are_found", workloads::two_holders_are_found).needs(etcd()),
+        clusters("classic_mistakes_are_found_by_their_workloads", workloads::classic_mistakes_are_found),
         clusters("one_seed_decides_alike_twice", decisions::one_seed_decides_alike_twice),
         clusters("a_killed_harness_leaves_nothing_but_its_history", crash::killed_harness_leaves_nothing),
         clusters("an_interrupted_run_is_judged", crash::interrupted_run_is_judged),

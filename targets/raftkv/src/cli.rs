@@ -1,6 +1,8 @@
 //! The command line: `serve` runs a server, `sim` simulated clusters, `bugs` lists the museum. Returns exit codes, never exits by itself.
 
 use std::ffi::OsString;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use crate::bugs::{BUGS, Bug};
 use crate::server::{Config, OPTIONS, serve};
@@ -75,27 +77,67 @@ impl SimOptions {
     }
 }
 
-/// Exit codes: 0 no promise was broken, 1 one was.
+/// What several storms came to.
+#[derive(Debug, Default)]
+struct Tally {
+    acknowledged: usize,
+    reads: usize,
+    elections: usize,
+    crashes: usize,
+    /// The first seed that broke a promise, and how.
+    broken: Option<(u64, String)>,
+}
+
+/// Exit codes: 0 no promise was broken, 1 one was. Seeds are shared out over threads; which seed is the first that breaks
+/// a promise does not depend on their number.
 fn simulate(options: &SimOptions) -> i32 {
-    let (mut acknowledged, mut reads, mut elections) = (0, 0, 0);
-    for seed in options.first_seed..options.first_seed + options.seeds {
-        let report = storm(seed, &options.storm);
-        if let Some(breach) = report.breaches.first() {
-            println!("seed {seed}: {breach}");
-            return 1;
+    let begun = Instant::now();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+    let (next, first_broken) = (AtomicU64::new(0), AtomicU64::new(u64::MAX));
+    let work = || {
+        let mut tally = Tally::default();
+        loop {
+            let seed = options.first_seed + next.fetch_add(1, Ordering::Relaxed);
+            let end = (options.first_seed + options.seeds).min(first_broken.load(Ordering::Relaxed));
+            if seed >= end {
+                return tally;
+            }
+            let report = storm(seed, &options.storm);
+            if let Some(breach) = report.breaches.into_iter().next() {
+                first_broken.fetch_min(seed, Ordering::Relaxed);
+                tally.broken = Some((seed, breach));
+                return tally;
+            }
+            tally.acknowledged += report.acknowledged;
+            tally.reads += report.reads;
+            tally.elections += report.elections;
+            tally.crashes += report.crashes;
         }
-        acknowledged += report.acknowledged;
-        reads += report.reads;
-        elections += report.elections;
+    };
+    let tallies: Vec<Tally> = std::thread::scope(|scope| {
+        let running: Vec<_> = (0..threads.min(options.seeds)).map(|_| scope.spawn(work)).collect();
+        running.into_iter().map(|thread| thread.join().expect("a storm does not panic")).collect()
+    });
+    if let Some((seed, breach)) = tallies.iter().filter_map(|t| t.broken.as_ref()).min() {
+        println!("seed {seed}: {breach}");
+        return 1;
     }
-    let seeds = options.seeds;
-    println!("{seeds} seeds: {acknowledged} writes, {reads} reads, {elections} elections, no promise broken");
+    let sum = |of: fn(&Tally) -> usize| tallies.iter().map(of).sum::<usize>();
+    let (seeds, seconds) = (options.seeds, begun.elapsed().as_secs_f64());
+    println!(
+        "{seeds} seeds in {seconds:.1} s ({:.0} a minute): {} writes, {} reads, {} elections, {} crashes, no promise broken",
+        seeds as f64 * 60.0 / seconds.max(1e-9),
+        sum(|t| t.acknowledged),
+        sum(|t| t.reads),
+        sum(|t| t.elections),
+        sum(|t| t.crashes),
+    );
     0
 }
 
 fn usage() -> String {
     format!(
-        "squall raftkv serve OPTIONS    run one node\nsquall raftkv sim OPTIONS      run simulated clusters through storms\nsquall raftkv bugs             list the names that --bug takes\n\nserve:\n{OPTIONS}\n\nsim:\n{SIM_OPTIONS}"
+        "squall raftkv serve OPTIONS    run one node\nsquall raftkv sim OPTIONS      run simulated clusters through storms\nsquall raftkv museum OPTIONS   run the campaign made for each classic mistake\nsquall raftkv bugs             list the names that --bug takes\n\nserve:\n{OPTIONS}\n\nsim:\n{SIM_OPTIONS}"
     )
 }
 

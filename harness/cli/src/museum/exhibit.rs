@@ -4,11 +4,12 @@
 //! (`options`), and keys of a campaign, which count more than the defaults.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
 
-use crate::campaign::{Campaign, RunPlan};
+use crate::campaign::{Campaign, Node, RunPlan, Source};
 use crate::suggest::hint;
 use crate::{Refused, Registry};
 
@@ -79,8 +80,11 @@ impl Exhibit {
 }
 
 fn read(name: &str, text: &str) -> Result<Vec<Exhibit>, Refused> {
-    let file: File =
-        serde_yaml::from_str(text).map_err(|e| Refused::new(format!("{name} is no museum: {e}")))?;
+    // As campaigns are read: `on` is a word there, not a truth.
+    let source = Arc::new(Source { name: name.to_owned(), text: text.to_owned() });
+    let node = Node::parse(&source).map_err(Refused::from)?;
+    let file: File = serde_json::from_value(node.to_json())
+        .map_err(|e| Refused::new(format!("{name} is no museum: {e}")))?;
     let mut exhibits: Vec<Exhibit> = Vec::new();
     for entry in file.exhibits {
         if exhibits.iter().any(|e| e.bug == entry.bug) {
@@ -140,17 +144,7 @@ mod tests {
     }
 
     /// No workload can see them yet.
-    const NOT_SHOWN: [&str; 9] = [
-        "write-skew",
-        "counter-wraps",
-        "watch-skips",
-        "watch-reorders",
-        "lock-without-fence",
-        "lease-revoked-by-old-leader",
-        "membership-two-majorities",
-        "removed-node-votes",
-        "delete-resurrected",
-    ];
+    const NOT_SHOWN: [&str; 3] = ["watch-skips", "watch-reorders", "delete-resurrected"];
 
     #[test]
     fn seeds_differ_and_nothing_else_does() {

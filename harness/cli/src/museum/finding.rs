@@ -28,7 +28,8 @@ pub(super) struct Finding {
     pub faults: Vec<String>,
     /// Whether one of the expected anomalies was found.
     pub found: bool,
-    /// Length of the main phase, which ends at the first anomaly where the workload can be judged while it runs.
+    /// How long clients acted, warm-up included: until the first anomaly, where the workload can be judged while
+    /// it runs.
     pub seconds: f64,
     /// Every anomaly, by its type.
     pub anomalies: Vec<String>,
@@ -56,6 +57,16 @@ impl Finding {
         store::write(&dir.join(FILE), &bytes)
     }
 
+    /// One line for people.
+    pub(super) fn told(&self) -> String {
+        let what = match (self.broken, self.found) {
+            (true, _) => format!("broke: {}", self.reason),
+            (false, true) => format!("found in {:.1} s: {}", self.seconds, self.reason),
+            (false, false) => format!("not found in {:.1} s: {}", self.seconds, self.reason),
+        };
+        format!("{} seed {}: {what}", self.bug, self.seed)
+    }
+
     /// What a run came to.
     pub(super) fn of(
         bug: &str,
@@ -80,7 +91,7 @@ impl Finding {
             workload: run.workload.clone(),
             faults,
             found: wanted && run.valid == Valid::No,
-            seconds: main_phase_seconds(dir).unwrap_or(0.0),
+            seconds: run_seconds(dir).unwrap_or(0.0),
             anomalies,
             broken: run.outcome == RunOutcome::Error,
             reason: run.reason.clone(),
@@ -88,9 +99,9 @@ impl Finding {
     }
 }
 
-fn main_phase_seconds(dir: &Path) -> Option<f64> {
+/// While clients acted.
+fn run_seconds(dir: &Path) -> Option<f64> {
     let (history, _) = read_log_file(&dir.join(LOG_FILE)).ok()?;
-    history.phase_start("main")?;
-    let (from, to) = history.main_phase();
-    (to != u64::MAX).then(|| to.saturating_sub(from) as f64 / 1e9)
+    let (from, to) = (history.phase_start("warm-up")?, history.phase_start("heal")?);
+    Some(to.saturating_sub(from) as f64 / 1e9)
 }

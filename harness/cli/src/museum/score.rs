@@ -90,7 +90,7 @@ impl Score {
                 format!("{} of {}{broken}", r.found, r.runs),
                 seconds(r.median_seconds),
                 seconds(r.max_seconds),
-                r.anomalies.iter().cloned().collect::<Vec<_>>().join(", "),
+                first_of(&r.anomalies),
             ]);
         }
         let widths: Vec<usize> = (0..header.len())
@@ -110,6 +110,20 @@ impl Score {
         text.push_str(&format!("\n{} of {} bugs found in at least 9 of 10 runs\n", self.found, self.bugs));
         text
     }
+}
+
+/// The names, without those that only say more of another (`G0-realtime` beside `G0`), a few at most.
+fn first_of(anomalies: &BTreeSet<String>) -> String {
+    const SHOWN: usize = 4;
+    let more = |a: &String| {
+        ["-process", "-realtime"].iter().any(|end| a.strip_suffix(end).is_some_and(|a| anomalies.contains(a)))
+    };
+    let plain: Vec<&str> = anomalies.iter().filter(|a| !more(a)).map(String::as_str).collect();
+    let mut text = plain[..plain.len().min(SHOWN)].join(", ");
+    if plain.len() > SHOWN {
+        text.push_str(", …");
+    }
+    text
 }
 
 fn row(bug: &str, findings: &[&Finding]) -> Row {
@@ -164,6 +178,13 @@ mod tests {
         findings[4].found = false;
         let score = Score::of(&["a"], &findings);
         assert_eq!((score.found, score.exit()), (0, Exit::Invalid));
+    }
+
+    #[test]
+    fn a_cell_of_the_table_stays_short() {
+        let names = |names: &[&str]| names.iter().map(|n| n.to_string()).collect::<BTreeSet<_>>();
+        assert_eq!(first_of(&names(&["G0", "G0-process", "G1c-realtime"])), "G0, G1c-realtime");
+        assert_eq!(first_of(&names(&["a", "b", "c", "d", "e"])), "a, b, c, d, …");
     }
 
     #[test]

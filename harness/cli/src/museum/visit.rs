@@ -130,19 +130,10 @@ fn make(registry: &Registry, visits: &[Visit], args: &MuseumArgs) -> anyhow::Res
                 std::fs::create_dir_all(&dir).with_context(|| format!("{} cannot be made", dir.display()))?;
                 finding.write(&dir)?;
             }
-            say(&format!("[{}/{count}] {}", at + 1, told(&finding)));
+            say(&format!("[{}/{count}] {}", at + 1, finding.told()));
         }
         Ok(stop.reason().as_deref() == Some(INTERRUPTED))
     })
-}
-
-fn told(f: &Finding) -> String {
-    let what = match (f.broken, f.found) {
-        (true, _) => format!("broke: {}", f.reason),
-        (false, true) => format!("found in {:.1} s: {}", f.seconds, f.anomalies.join(", ")),
-        (false, false) => format!("not found in {:.1} s: {}", f.seconds, f.reason),
-    };
-    format!("{} seed {}: {what}", f.bug, f.seed)
 }
 
 /// Makes room for a run: what an interrupted one left there is removed, anything else is not ours to remove.

@@ -1,7 +1,22 @@
-//! Mistakes of the museum that decide on local state, before a command enters the log.
+//! Mistakes of the museum on both sides of the log: deciding on local state before a command enters it, and
+//! applying what comes out of it wrongly. The simulator calls these, too.
 
 use crate::bugs::Bug;
 use crate::kv::{Command, Op, Store};
+use crate::raft::{Core, Index, Output, Role};
+
+/// Does to what is about to be applied what `bug` does.
+pub fn misapply(output: &mut Output, core: &Core, applied: Index, bug: Option<Bug>) {
+    match bug {
+        Some(Bug::DuplicateApply) => {
+            for _ in output.role_changes.iter().filter(|change| change.role == Role::Leader) {
+                output.committed.extend(core.log().get(applied).cloned());
+            }
+        }
+        Some(Bug::ApplyOutOfOrder) => output.committed.reverse(),
+        _ => {}
+    }
+}
 
 /// Does to `command` what `bug` does.
 pub fn decide_too_early(command: &mut Command, store: &Store, bug: Option<Bug>) {

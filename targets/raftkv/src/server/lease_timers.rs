@@ -4,35 +4,37 @@
 //! a lease. Only a leader acts on them.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
 
 use crate::kv::{Answer, Command, Leases};
+use crate::raft::Micros;
 
 /// How often leases are looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+const LOOK_EVERY: Micros = 20_000;
+/// If the proposal of an expiry is lost, the next one comes so much later.
+const AGAIN_AFTER: Micros = 500_000;
 
 /// A timer for each lease that was seen.
 #[derive(Debug, Default)]
 pub struct LeaseTimers {
-    started: HashMap<u64, Instant>,
-    looked: Option<Instant>,
+    started: HashMap<u64, Micros>,
+    looked: Option<Micros>,
     led: bool,
 }
 
 impl LeaseTimers {
     /// An answer of the state machine may begin, renew or end a lease.
-    pub fn observe(&mut self, answer: &Answer) {
+    pub fn observe(&mut self, answer: &Answer, now: Micros) {
         if let Answer::Granted { lease } | Answer::Renewed { lease } = answer {
-            self.started.insert(*lease, Instant::now());
+            self.started.insert(*lease, now);
         }
     }
 
     /// Expiries to propose now. `keep`: timers survive a change of leader (one of the museum's bugs).
-    pub fn due(&mut self, leases: &Leases, lead: bool, keep: bool) -> Vec<Command> {
-        if self.looked.is_some_and(|at| at.elapsed() < LOOK_EVERY) {
+    pub fn due(&mut self, leases: &Leases, lead: bool, keep: bool, now: Micros) -> Vec<Command> {
+        if self.looked.is_some_and(|at| now.saturating_sub(at) < LOOK_EVERY) {
             return Vec::new();
         }
-        self.looked = Some(Instant::now());
+        self.looked = Some(now);
         self.started.retain(|lease, _| leases.get(*lease).is_some());
         if lead && !self.led && !keep {
             self.started.clear();
@@ -43,12 +45,11 @@ impl LeaseTimers {
         }
         let mut due = Vec::new();
         for (lease, found) in leases.iter() {
-            let started = self.started.entry(lease).or_insert_with(Instant::now);
-            let ttl = Duration::from_millis(found.ttl_millis);
-            if started.elapsed() >= ttl {
-                // If this proposal is lost, the next one comes a while later.
-                *started =
-                    Instant::now() - ttl.saturating_sub(Duration::from_millis(500)).min(started.elapsed());
+            let started = self.started.entry(lease).or_insert(now);
+            let ttl = found.ttl_millis.saturating_mul(1000);
+            let ran = now.saturating_sub(*started);
+            if ran >= ttl {
+                *started = now - ttl.saturating_sub(AGAIN_AFTER).min(ran);
                 due.push(Command::Expire { lease, renewals: found.renewals });
             }
         }

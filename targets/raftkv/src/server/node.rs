@@ -12,6 +12,7 @@ use super::asks::{Event, Query, Reply, Responder};
 use super::compaction::Compaction;
 use super::config::Config;
 use super::disk::DiskJob;
+use super::early::misapply;
 use super::error::ApiError;
 use super::lease_timers::LeaseTimers;
 use super::peer::Peers;
@@ -20,7 +21,7 @@ use super::{trace, watch};
 use crate::bugs::Bug;
 use crate::kv::{Answer, Request, Store};
 use crate::raft::{
-    Core, Entry, Index, Input, Micros, NodeId, Output, Payload, Proposed, ReadOutcome, Role, RoleChange, Term,
+    Core, Entry, Index, Input, Micros, NodeId, Output, Payload, Proposed, ReadOutcome, RoleChange, Term,
 };
 
 /// Events handled before the core is flushed, at most.
@@ -139,7 +140,7 @@ impl Node {
         self.core.step(self.now(), input);
     }
 
-    fn now(&self) -> Micros {
+    pub(super) fn now(&self) -> Micros {
         if self.has(Bug::LeaseClock) {
             let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             return wall.as_micros() as Micros;
@@ -178,14 +179,9 @@ impl Node {
     }
 
     fn carry_out(&mut self, mut output: Output) {
+        misapply(&mut output, &self.core, self.store.applied(), self.config.bug);
         for change in std::mem::take(&mut output.role_changes) {
             self.report(change);
-            if self.has(Bug::DuplicateApply) && change.role == Role::Leader {
-                output.committed.extend(self.core.log().get(self.store.applied()).cloned());
-            }
-        }
-        if self.has(Bug::ApplyOutOfOrder) {
-            output.committed.reverse();
         }
         if let Some(write) = output.write {
             // The disk thread is gone only after it reported why.
@@ -264,7 +260,7 @@ impl Node {
             self.store.forget_session(at.session);
         }
         let answer = self.store.apply_request(entry.index, &request);
-        self.lease_timers.observe(&answer);
+        self.lease_timers.observe(&answer, self.now());
         if request.origin == self.config.id {
             let result = match answer {
                 Answer::Refused(why) => Err(ApiError::Conflict(why)),

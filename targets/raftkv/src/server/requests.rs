@@ -130,7 +130,8 @@ impl Node {
     pub(super) fn expire_leases(&mut self) {
         let keep = self.has(Bug::LeaseRevokedByOldLeader);
         let lead = self.core.role() == Role::Leader || keep;
-        for command in self.lease_timers.due(self.store.leases(), lead, keep) {
+        let now = self.now();
+        for command in self.lease_timers.due(self.store.leases(), lead, keep, now) {
             let (reply, _) = oneshot::channel();
             self.change(command, None, reply);
         }

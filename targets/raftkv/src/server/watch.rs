@@ -16,10 +16,23 @@ pub fn serve(
     watcher: (Index, String, Responder),
 ) -> Option<(Index, String, Responder)> {
     let (after, prefix, reply) = watcher;
-    let Some(changes) = store.history().since(after, &prefix) else {
-        let complete_after = store.history().complete_after();
-        let _ = reply.send(Err(ApiError::Compacted { complete_after }));
-        return None;
+    match news(store, bug, after, &prefix) {
+        Err(error) => drop(reply.send(Err(error))),
+        Ok(None) => return Some((after, prefix, reply)),
+        Ok(Some((events, next))) => drop(reply.send(Ok(Reply::Changes { events, next }))),
+    }
+    None
+}
+
+/// What happened after `after`, and from where to go on. `None`: nothing.
+pub fn news(
+    store: &Store,
+    bug: Option<Bug>,
+    after: Index,
+    prefix: &str,
+) -> Result<Option<(Vec<Change>, Index)>, ApiError> {
+    let Some(changes) = store.history().since(after, prefix) else {
+        return Err(ApiError::Compacted { complete_after: store.history().complete_after() });
     };
     let mut events: Vec<Change> = Vec::new();
     for change in changes {
@@ -29,12 +42,11 @@ pub fn serve(
         }
         events.push(change.clone());
     }
-    let Some(next) = events.last().map(|last| last.index) else { return Some((after, prefix, reply)) };
+    let Some(next) = events.last().map(|last| last.index) else { return Ok(None) };
     match bug {
         Some(Bug::WatchSkips) => drop(events.drain(..events.len() - 1)),
         Some(Bug::WatchReorders) => events.sort_by(|a, b| a.key.cmp(&b.key)),
         _ => {}
     }
-    let _ = reply.send(Ok(Reply::Changes { events, next }));
-    None
+    Ok(Some((events, next)))
 }

@@ -8,12 +8,15 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 
 use super::invariants::Invariants;
+use super::oracle::Oracle;
 use crate::bugs::Bug;
-use crate::kv::{Answer, Request, Store, read_snapshot, write_snapshot};
+use crate::kv::{Answer, Command, Request, SessionSeq, Store, read_snapshot, write_snapshot};
 use crate::raft::{
     Core, CoreConfig, Entry, HardState, Index, Input, Log, Membership, Message, Micros, NodeId, Output,
-    Payload, Piece, Proposed, ReadOutcome, Restored, RoleChange, SnapshotMeta, Term, Write,
+    Payload, Piece, Proposed, ReadOutcome, Restored, Role, RoleChange, SnapshotMeta, Term, Write,
 };
+use crate::server::early::{decide_too_early, misapply};
+use crate::server::lease_timers::LeaseTimers;
 
 /// Small, so that even small states travel in several pieces.
 const PIECE_BYTES: usize = 100;
@@ -36,6 +39,35 @@ pub struct Disk {
     /// The latest snapshot, as a file would hold it. Written at once: only logs are torn here.
     pub snapshot: Option<(SnapshotMeta, Bytes)>,
     pub waiting: VecDeque<Write>,
+    /// Said to be durable and not (one of the museum's bugs).
+    cached: VecDeque<Write>,
+}
+
+/// Writes that a disk which is never flushed may still lose.
+const CACHED: usize = 8;
+
+/// How a node's clocks run.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Clock {
+    /// How much faster than real time both run, in parts per million.
+    pub drift_ppm: i64,
+    /// How far the wall clock is off.
+    pub offset: i64,
+}
+
+/// Wall clocks began so long before the simulation, in microseconds: they can be set back.
+const WALL_ORIGIN: i64 = 1_000_000_000;
+
+impl Clock {
+    /// The monotonic clock.
+    pub fn monotonic(self, now: Micros) -> Micros {
+        (now as i64 + now as i64 * self.drift_ppm / 1_000_000) as Micros
+    }
+
+    /// The wall clock.
+    pub fn wall(self, now: Micros) -> Micros {
+        (WALL_ORIGIN + self.monotonic(now) as i64 + self.offset).max(0) as Micros
+    }
 }
 
 impl Disk {
@@ -49,6 +81,9 @@ impl Disk {
             if self.base.0 < index {
                 self.rebase(index, term);
             }
+        }
+        if bug == Some(Bug::TruncateTooMuch) {
+            self.entries.pop();
         }
         for entry in &self.entries {
             log.push(entry.clone());
@@ -87,6 +122,26 @@ pub struct SimNode {
     /// Pieces of a leader's snapshot so far.
     incoming: Vec<u8>,
     lives: u64,
+    timers: LeaseTimers,
+    /// When each client session was used, by the wall clock (for one of the museum's bugs).
+    session_used: BTreeMap<u64, Micros>,
+    /// The first half of a snapshot (one of the museum's bugs).
+    earlier: Option<Store>,
+}
+
+impl SimNode {
+    fn new(bug: Option<Bug>) -> SimNode {
+        SimNode {
+            core: None,
+            store: Store::new(bug),
+            disk: Disk::default(),
+            incoming: Vec::new(),
+            lives: 0,
+            timers: LeaseTimers::default(),
+            session_used: BTreeMap::new(),
+            earlier: None,
+        }
+    }
 }
 
 /// Something a client or a reader of scripts wants to know.
@@ -105,6 +160,8 @@ pub struct Cluster {
     pub wires: Vec<Wire>,
     pub now: Micros,
     pub invariants: Invariants,
+    pub oracle: Oracle,
+    pub clocks: BTreeMap<NodeId, Clock>,
     /// What happened since it was last taken, with the node that it happened to.
     pub happenings: Vec<(NodeId, Happening)>,
     /// Entries in one message, in bytes; for nodes started from now on.
@@ -112,6 +169,8 @@ pub struct Cluster {
     membership: Membership,
     seed: u64,
     bug: Option<Bug>,
+    /// Numbers of what nodes ask by themselves: far from those of clients.
+    own_requests: u64,
 }
 
 impl Cluster {
@@ -123,21 +182,17 @@ impl Cluster {
             wires: Vec::new(),
             now: 0,
             invariants: Invariants::default(),
+            oracle: Oracle::default(),
+            clocks: BTreeMap::new(),
             happenings: Vec::new(),
             max_append_bytes: 512 * 1024,
             membership,
             seed,
             bug,
+            own_requests: 1 << 40,
         };
         for &id in ids {
-            let node = SimNode {
-                core: None,
-                store: Store::new(bug),
-                disk: Disk::default(),
-                incoming: Vec::new(),
-                lives: 0,
-            };
-            cluster.nodes.insert(id, node);
+            cluster.nodes.insert(id, SimNode::new(bug));
             cluster.start(id);
         }
         cluster
@@ -145,9 +200,7 @@ impl Cluster {
 
     /// Starts a node that no membership mentions yet.
     pub fn join(&mut self, id: NodeId) {
-        let store = Store::new(self.bug);
-        let node = SimNode { core: None, store, disk: Disk::default(), incoming: Vec::new(), lives: 0 };
-        self.nodes.insert(id, node);
+        self.nodes.insert(id, SimNode::new(self.bug));
         let founders = std::mem::take(&mut self.membership);
         self.start(id);
         self.membership = founders;
@@ -155,6 +208,7 @@ impl Cluster {
 
     /// Starts a node from its disk. Nothing happens if it is up.
     pub fn start(&mut self, id: NodeId) {
+        let local = self.local_time(id);
         let Some(node) = self.nodes.get_mut(&id).filter(|n| n.core.is_none()) else { return };
         node.lives += 1;
         let (restored, store) = node.disk.restore(&self.membership, self.bug);
@@ -165,32 +219,80 @@ impl Cluster {
             max_append_bytes: self.max_append_bytes,
             ..CoreConfig::new(id, seed)
         };
-        node.core = Some(Core::new(config, restored, self.now));
+        let core = Core::new(config, restored, local);
+        self.invariants.check_started(&core);
+        node.core = Some(core);
         node.store = store;
         node.incoming.clear();
+        node.timers = LeaseTimers::default();
+        node.session_used.clear();
+        node.earlier = None;
+    }
+
+    /// What the clock that a node goes by says: the monotonic one.
+    pub fn local_time(&self, id: NodeId) -> Micros {
+        let clock = self.clocks.get(&id).copied().unwrap_or_default();
+        if self.bug == Some(Bug::LeaseClock) { clock.wall(self.now) } else { clock.monotonic(self.now) }
+    }
+
+    fn wall_time(&self, id: NodeId) -> Micros {
+        self.clocks.get(&id).copied().unwrap_or_default().wall(self.now)
     }
 
     /// Stops a node at once. Of the writes that wait, the first `survive` happen to have reached the disk.
     pub fn crash(&mut self, id: NodeId, survive: usize) {
         let Some(node) = self.nodes.get_mut(&id) else { return };
         node.core = None;
-        let waiting = std::mem::take(&mut node.disk.waiting);
-        for write in waiting.into_iter().take(survive) {
-            node.disk.absorb(write);
+        let disk = &mut node.disk;
+        let mut lost = std::mem::take(&mut disk.cached);
+        let keep = if lost.is_empty() { survive } else { survive.min(lost.len()) };
+        lost.extend(std::mem::take(&mut disk.waiting));
+        let mut lost = lost.into_iter();
+        for write in lost.by_ref().take(keep) {
+            disk.absorb(write);
+        }
+        if self.bug == Some(Bug::WalTailAccepted)
+            && let Some(torn) = lost.next()
+        {
+            disk.absorb(half(torn));
         }
     }
 
     /// Gives a node one input and carries out what it says. Nothing happens if it is down.
     pub fn input(&mut self, id: NodeId, input: Input) {
-        let Some(core) = self.nodes.get_mut(&id).and_then(|n| n.core.as_mut()) else { return };
-        core.step(self.now, input);
-        let output = core.flush();
+        let now = self.local_time(id);
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        let Some(core) = node.core.as_mut() else { return };
+        core.step(now, input);
+        let mut output = core.flush();
+        misapply(&mut output, core, node.store.applied(), self.bug);
         self.carry_out(id, output);
+        self.expire_leases(id);
+    }
+
+    /// As the server does: a leader proposes the end of leases that ran out.
+    fn expire_leases(&mut self, id: NodeId) {
+        let now = self.local_time(id);
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        let Some(core) = &node.core else { return };
+        let keep = self.bug == Some(Bug::LeaseRevokedByOldLeader);
+        let lead = core.role() == Role::Leader;
+        // A node that kept its timers though it leads no more passes expiries on to the leader; here it has to
+        // become leader again.
+        let due = node.timers.due(node.store.leases(), lead, keep, now);
+        for command in due {
+            self.own_requests += 1;
+            self.propose(id, self.own_requests, command, None);
+        }
     }
 
     /// Proposes a command as a client of `id` would, under the number `n`.
-    pub fn propose(&mut self, id: NodeId, n: u64, command: crate::kv::Command) {
-        let request = Request { origin: id, id: n, session: None, command };
+    pub fn propose(&mut self, id: NodeId, n: u64, command: Command, session: Option<SessionSeq>) {
+        let mut request = Request { origin: id, id: n, session, command };
+        self.oracle.means(request.clone());
+        if let Some(node) = self.nodes.get(&id) {
+            decide_too_early(&mut request.command, &node.store, self.bug);
+        }
         let data = Bytes::from(postcard::to_stdvec(&request).expect("a request is plain data"));
         self.input(id, Input::Propose { id: n, data });
     }
@@ -200,7 +302,16 @@ impl Cluster {
         let Some(node) = self.nodes.get_mut(&id) else { return false };
         let Some(write) = node.disk.waiting.pop_front() else { return false };
         let seq = write.seq;
-        node.disk.absorb(write);
+        if self.bug == Some(Bug::NoFsync) {
+            node.disk.cached.push_back(write);
+            if node.disk.cached.len() > CACHED
+                && let Some(oldest) = node.disk.cached.pop_front()
+            {
+                node.disk.absorb(oldest);
+            }
+        } else {
+            node.disk.absorb(write);
+        }
         self.input(id, Input::Persisted { seq });
         true
     }
@@ -226,13 +337,23 @@ impl Cluster {
     pub fn snapshot(&mut self, id: NodeId, keep: Index) {
         let Some(node) = self.nodes.get_mut(&id) else { return };
         let Some(core) = &node.core else { return };
-        let index = node.store.applied();
+        let mut index = node.store.applied();
+        let mut store = node.store.clone();
+        if self.bug == Some(Bug::SnapshotDuringApply) {
+            let earlier = node.earlier.replace(node.store.clone());
+            let Some(earlier) = earlier else { return };
+            index = earlier.applied();
+            store = store.torn_with(&earlier);
+        }
+        if self.bug == Some(Bug::SnapshotLosesTail) {
+            index = core.log().last_index();
+        }
         let Some(term) = core.log().term_at(index).filter(|_| index > core.log().base_index()) else {
             return;
         };
         let meta = SnapshotMeta { index, term, membership: core.log().membership_at(index).clone() };
         let mut data = Vec::new();
-        write_snapshot(&mut data, &meta, &node.store).expect("memory takes everything");
+        write_snapshot(&mut data, &meta, &store).expect("memory takes everything");
         node.disk.snapshot = Some((meta.clone(), data.into()));
         let keep_after = index.saturating_sub(keep);
         self.input(id, Input::Snapshotted { meta, keep_after });
@@ -258,6 +379,7 @@ impl Cluster {
     }
 
     fn carry_out(&mut self, id: NodeId, output: Output) {
+        let (local, wall) = (self.local_time(id), self.wall_time(id));
         let Some(node) = self.nodes.get_mut(&id) else { return };
         let Some(core) = &node.core else { return };
         self.invariants.check_leader(core);
@@ -266,7 +388,10 @@ impl Cluster {
             self.invariants.check_appended(core, &write.entries);
             node.disk.waiting.push_back(write);
         }
-        self.wires.extend(output.messages.into_iter().map(|(to, message)| Wire { from: id, to, message }));
+        for (to, message) in output.messages {
+            self.invariants.check_sent(id, to, &message);
+            self.wires.push(Wire { from: id, to, message });
+        }
         for (to, index, offset) in output.pieces_wanted {
             let term = core.term();
             self.wires.extend(piece(&node.disk, index, offset).map(|(meta, data, last)| {
@@ -284,7 +409,11 @@ impl Cluster {
         self.happenings.extend(output.proposals.into_iter().map(|(n, p)| (id, Happening::Proposed(n, p))));
         self.invariants.check_applied(id, node.store.applied(), &output.committed);
         for entry in output.committed {
-            let done = apply(&mut node.store, &entry);
+            if let Some(complaint) = self.oracle.follow(&entry, self.now) {
+                self.invariants.breach(complaint);
+            }
+            let expiring = (self.bug == Some(Bug::SessionExpiresByLocalClock)).then_some(wall);
+            let done = node.apply(&entry, local, expiring);
             self.happenings.push((id, Happening::Applied(entry, done)));
         }
         self.happenings.extend(output.reads.into_iter().map(|(n, r)| (id, Happening::Read(n, r))));
@@ -302,12 +431,42 @@ fn piece(disk: &Disk, index: Index, offset: u64) -> Option<(SnapshotMeta, Bytes,
     Some((meta.clone(), data.slice(start..end), end == data.len()))
 }
 
-fn apply(store: &mut Store, entry: &Entry) -> Option<Box<(Request, Answer)>> {
-    let Payload::Command(data) = &entry.payload else {
-        store.skip(entry.index);
-        return None;
-    };
-    let request: Request = postcard::from_bytes(data).expect("only this simulator writes the log");
-    let answer = store.apply_request(entry.index, &request);
-    Some(Box::new((request, answer)))
+impl SimNode {
+    /// `expiring`: sessions that idled for a second by this clock are forgotten (one of the museum's bugs).
+    fn apply(
+        &mut self,
+        entry: &Entry,
+        local: Micros,
+        expiring: Option<Micros>,
+    ) -> Option<Box<(Request, Answer)>> {
+        let Payload::Command(data) = &entry.payload else {
+            self.store.skip(entry.index);
+            return None;
+        };
+        // Only a torn log that was believed holds anything else; the oracle has said so.
+        let Ok(request) = postcard::from_bytes::<Request>(data) else {
+            self.store.skip(entry.index);
+            return None;
+        };
+        if let (Some(wall), Some(at)) = (expiring, request.session)
+            && let Some(used) = self.session_used.insert(at.session, wall)
+            && wall.saturating_sub(used) > 1_000_000
+        {
+            self.store.forget_session(at.session);
+        }
+        let answer = self.store.apply_request(entry.index, &request);
+        self.timers.observe(&answer, local);
+        Some(Box::new((request, answer)))
+    }
+}
+
+/// What a log that believes torn records makes of this one: its first entry, cut in the middle.
+fn half(mut torn: Write) -> Write {
+    torn.entries.truncate(1);
+    for entry in &mut torn.entries {
+        if let Payload::Command(data) = &mut entry.payload {
+            data.truncate(data.len() / 2);
+        }
+    }
+    torn
 }

@@ -1,9 +1,9 @@
-//! The five properties of Figure 3, checked as they could first break. Breaches are collected, not panicked
-//! on, so that a known bug can be observed too.
+//! The properties of Figure 3, and that what Figure 2 calls persistent is (terms and votes), checked as they could
+//! first break. Breaches are collected, not panicked on, so that a known bug can be observed too.
 
 use std::collections::BTreeMap;
 
-use crate::raft::{Core, Entry, Index, NodeId, Payload, Role, Term};
+use crate::raft::{Core, Entry, Index, Message, NodeId, Payload, Role, Term};
 
 /// What was seen so far across all nodes and all their lives.
 #[derive(Debug, Default)]
@@ -13,6 +13,10 @@ pub struct Invariants {
     entries: BTreeMap<(Index, Term), (Payload, Term)>,
     /// Each entry that some node applied, in order.
     committed: Vec<Entry>,
+    /// The greatest term in which each node promised something.
+    promised: BTreeMap<NodeId, Term>,
+    /// Whom each node voted for, by term, itself included.
+    voted: BTreeMap<(NodeId, Term), NodeId>,
     breaches: Vec<String>,
 }
 
@@ -49,6 +53,37 @@ impl Invariants {
             self.breach(format!(
                 "leader completeness: {id} leads term {term} without entry {}.{}",
                 last.index, last.term
+            ));
+        }
+    }
+
+    /// A message leaves: what it promises is kept in mind.
+    pub fn check_sent(&mut self, from: NodeId, to: NodeId, message: &Message) {
+        let term = message.term();
+        let vote = match message {
+            Message::Vote { .. } => Some(from),
+            Message::VoteReply { granted: true, .. } => Some(to),
+            Message::AppendAccepted { .. } => None,
+            _ => return,
+        };
+        let promised = self.promised.entry(from).or_default();
+        *promised = term.max(*promised);
+        if let Some(vote) = vote {
+            let first = *self.voted.entry((from, term)).or_insert(vote);
+            if first != vote {
+                self.breach(format!("one vote a term: {from} voted for {first} and {vote} in term {term}"));
+            }
+        }
+    }
+
+    /// A node starts: it remembers every term in which it promised something.
+    pub fn check_started(&mut self, core: &Core) {
+        let promised = self.promised.get(&core.id()).copied().unwrap_or(0);
+        if core.term() < promised {
+            self.breach(format!(
+                "terms only grow: {} starts in term {} after it promised something in {promised}",
+                core.id(),
+                core.term()
             ));
         }
     }

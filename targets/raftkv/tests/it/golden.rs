@@ -100,7 +100,7 @@ impl Script {
                 self.next += 1;
                 self.keys.push(key.to_owned());
                 let command = Command::Write { key: key.into(), value: value.into() };
-                cluster.propose(node(1), self.next, command);
+                cluster.propose(node(1), self.next, command, None);
             }
             "read" | "lease-read" => {
                 self.next += 1;

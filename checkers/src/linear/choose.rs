@@ -1,20 +1,25 @@
 //! The cheapest algorithm that is complete for an object, by the shape of its operations.
 
-use squall_history::{History, Value};
+use squall_history::{History, Outcome, Value};
 
-use super::queue::{self, Patterns};
+use super::elements::Patterns;
+use super::lock::{self, Locks};
+use super::priority;
+use super::problem::{Problem, project};
+use super::queue;
 use super::set::{self, Chain};
 use super::split::Object;
+use super::stack;
 use super::versions;
 use super::zones::{self, Broken, Zones};
-use crate::models::{Register, Set};
+use crate::models::{FencedMutex, FencedOp, Model, Mutex, OwnerMutex, OwnerOp, Register, Rule, Set};
 
 /// What a fast algorithm says.
 pub(crate) enum Fast<M> {
     /// The shape is not one that it is complete for.
     NotThisShape,
-    /// There is a legal order.
-    Linearizable(&'static str),
+    /// There is a legal order: of these history indexes, if that was found as well.
+    Linearizable(&'static str, Option<Vec<u32>>),
     /// There is none, as these operations alone show.
     Broken(Suspects<M>),
 }
@@ -37,20 +42,31 @@ const ZONES: &str = "zones";
 const PATTERNS: &str = "queue-patterns";
 const CHAIN: &str = "inclusion-chain";
 const VERSIONS: &str = "version-sweep";
+const PEELING: &str = "stack-peeling";
+const PRIORITIES: &str = "priority-cover";
+const HOLDS: &str = "hold-intervals";
+const TURNS: &str = "lock-turns";
 
 /// Registers with versions: a sweep, where every completed operation has one.
 pub(crate) fn versioned<M>(history: &History, object: &Object, model: &Register) -> Fast<M> {
     match versions::linearizable(history, object.indexes(history), model) {
-        true => Fast::Linearizable(VERSIONS),
+        true => Fast::Linearizable(VERSIONS, None),
         false => Fast::NotThisShape,
     }
 }
 
-/// Queues: patterns, where every element is enqueued once.
-pub(crate) fn queue<M>(history: &History, object: &Object, ordered: bool) -> Fast<M> {
-    let found = match queue::judge(history, object.indexes(history), ordered) {
+/// Queues and stacks, where every element goes in once.
+pub(crate) fn collection<M>(history: &History, object: &Object, rule: Rule) -> Fast<M> {
+    let indexes = object.indexes(history);
+    let (algorithm, found) = match rule {
+        Rule::Oldest => (PATTERNS, queue::judge(history, indexes, true)),
+        Rule::Any => (PATTERNS, queue::judge(history, indexes, false)),
+        Rule::Least => (PRIORITIES, priority::judge(history, indexes)),
+        Rule::Newest => (PEELING, stack::judge(history, indexes)),
+    };
+    let found = match found {
         Patterns::NotThisShape => return Fast::NotThisShape,
-        Patterns::Linearizable => return Fast::Linearizable(PATTERNS),
+        Patterns::Linearizable => return Fast::Linearizable(algorithm, None),
         Patterns::Broken(found) => found,
     };
     let sentence = match found.shape {
@@ -58,34 +74,83 @@ pub(crate) fn queue<M>(history: &History, object: &Object, ordered: bool) -> Fas
         "duplicate-dequeue" => "An element came out twice.",
         "dequeue-before-enqueue" => "An element came out before it went in.",
         "reordered-dequeue" => "Elements did not come out in the order in which they went in.",
-        _ => "The queue was seen to be empty when it was not.",
+        "reordered-pop" => "Elements did not come out in the reverse of the order in which they went in.",
+        "overtaking-dequeue" => "An element came out while a less one was in the queue.",
+        _ => "It was seen to be empty when it was not.",
     };
     // All that is about these elements, and what was taken unseen, which may be any of them.
+    let puts = |f: &str| matches!(f, "enqueue" | "push");
     let of = |i: u32| {
         let op = history.op(i as usize);
-        if op.f == "enqueue" { op.input } else { op.output }
+        if puts(op.f) { op.input } else { op.output }
     };
     let elements: Vec<&Value> = found.operations.iter().map(|&i| of(i)).collect();
     let counts = |&i: &u32| {
         let op = history.op(i as usize);
-        let unseen = op.f == "dequeue" && op.outcome == squall_history::Outcome::Info;
-        op.outcome != squall_history::Outcome::Fail && (unseen || elements.contains(&of(i)))
+        let unseen = !puts(op.f) && op.outcome == Outcome::Info;
+        op.outcome != Outcome::Fail && (unseen || elements.contains(&of(i)))
     };
     let operations: Vec<u32> = object.indexes(history).filter(counts).collect();
-    Fast::Broken(Suspects {
-        algorithm: PATTERNS,
-        shape: found.shape,
-        sentence: sentence.to_owned(),
-        operations,
-        only: None,
-    })
+    let sentence = sentence.to_owned();
+    Fast::Broken(Suspects { algorithm, shape: found.shape, sentence, operations, only: None })
+}
+
+/// Locks that anyone may release: acquires and releases in turn.
+pub(crate) fn mutex(history: &History, object: &Object) -> Fast<Mutex> {
+    locks(history, object, &Mutex, TURNS, lock::anyones)
+}
+
+/// Locks that their holder releases: intervals that must not overlap.
+pub(crate) fn owner(history: &History, object: &Object) -> Fast<OwnerMutex> {
+    let who = |op: &OwnerOp| match *op {
+        OwnerOp::Acquire(by) => (true, by),
+        OwnerOp::Release(by) => (false, by),
+    };
+    locks(history, object, &OwnerMutex, HOLDS, |problem| lock::owned(&OwnerMutex, problem, who))
+}
+
+/// The same with tokens.
+pub(crate) fn fenced(history: &History, object: &Object) -> Fast<FencedMutex> {
+    let who = |op: &FencedOp| match *op {
+        FencedOp::Acquire(by, _) => (true, by),
+        FencedOp::Release(by) => (false, by),
+    };
+    locks(history, object, &FencedMutex, HOLDS, |problem| lock::owned(&FencedMutex, problem, who))
+}
+
+fn locks<M: Model>(
+    history: &History,
+    object: &Object,
+    model: &M,
+    algorithm: &'static str,
+    judge: impl Fn(&Problem<M::Op>) -> Locks,
+) -> Fast<M> {
+    // What the model cannot read, the general search reports.
+    let Ok(problem) = project(model, history, object.indexes(history)) else { return Fast::NotThisShape };
+    let index = |call: u32| problem.calls[call as usize].index;
+    match judge(&problem) {
+        Locks::NotThisShape => Fast::NotThisShape,
+        Locks::Order(order) => Fast::Linearizable(algorithm, Some(order.into_iter().map(index).collect())),
+        Locks::Broken { shape, call } => {
+            let end = problem.calls[call as usize].completed;
+            let before = problem.calls.iter().filter(|c| c.invoked < end);
+            let sentence = match shape {
+                lock::OVERLAP => "Two processes held the lock at the same time.",
+                lock::TOKEN => "A token was not greater than the one before it.",
+                _ if algorithm == TURNS => "Acquires and releases cannot have taken turns.",
+                _ => "A process released what it did not hold, or acquired what it held.",
+            };
+            let operations = before.map(|c| c.index).collect();
+            Fast::Broken(Suspects { algorithm, shape, sentence: sentence.to_owned(), operations, only: None })
+        }
+    }
 }
 
 /// Sets: an inclusion chain, where every element is added once and none is removed.
 pub(crate) fn set(history: &History, object: &Object) -> Fast<Set> {
     let found = match set::judge(history, object.indexes(history)) {
         Chain::NotThisShape => return Fast::NotThisShape,
-        Chain::Linearizable => return Fast::Linearizable(CHAIN),
+        Chain::Linearizable => return Fast::Linearizable(CHAIN, None),
         Chain::Broken(found) => found,
     };
     let names: Vec<String> = found.elements.iter().map(Value::to_string).collect();
@@ -111,7 +176,7 @@ pub(crate) fn register(history: &History, object: &Object, model: &Register) -> 
     let indexes = object.indexes(history);
     let broken = match zones::judge(history, indexes.clone(), &model.initial, model.nil_reads_unknown) {
         Zones::NotThisShape => return Fast::NotThisShape,
-        Zones::Linearizable => return Fast::Linearizable(ZONES),
+        Zones::Linearizable => return Fast::Linearizable(ZONES, None),
         Zones::Broken(broken) => broken,
     };
     let about = |values: &[&Value]| -> Vec<u32> {

@@ -80,9 +80,9 @@ pub fn check_model(history: &History, options: &Options, budget: &Budget) -> Ver
             by.either(&model, |object| choose::versioned(history, object, &register))
         }
         ModelName::MultiRegister => by.model(&MultiRegister { initial, nil_reads_unknown }),
-        ModelName::Mutex => by.model(&Mutex),
-        ModelName::OwnerMutex => by.model(&OwnerMutex),
-        ModelName::FencedMutex => by.model(&FencedMutex),
+        ModelName::Mutex => by.either(&Mutex, |object| choose::mutex(history, object)),
+        ModelName::OwnerMutex => by.either(&OwnerMutex, |object| choose::owner(history, object)),
+        ModelName::FencedMutex => by.either(&FencedMutex, |object| choose::fenced(history, object)),
         ModelName::Semaphore => match number(1).filter(|&n| n >= 0) {
             Some(permits) => by.model(&Semaphore { permits }),
             None => Verdict::unknown(NAME, format!("a semaphore has a number of permits, not {initial}")),
@@ -92,14 +92,10 @@ pub fn check_model(history: &History, options: &Options, budget: &Budget) -> Ver
             None => Verdict::unknown(NAME, format!("a counter starts at a number, not {initial}")),
         },
         ModelName::Set => by.either(&Set::default(), |object| choose::set(history, object)),
-        ModelName::FifoQueue => {
-            by.either(&Collection { rule: Rule::Oldest }, |object| choose::queue(history, object, true))
-        }
-        ModelName::UnorderedQueue => {
-            by.either(&Collection { rule: Rule::Any }, |object| choose::queue(history, object, false))
-        }
-        ModelName::PriorityQueue => by.model(&Collection { rule: Rule::Least }),
-        ModelName::Stack => by.model(&Collection { rule: Rule::Newest }),
+        ModelName::FifoQueue => by.collection(Rule::Oldest),
+        ModelName::UnorderedQueue => by.collection(Rule::Any),
+        ModelName::PriorityQueue => by.collection(Rule::Least),
+        ModelName::Stack => by.collection(Rule::Newest),
         ModelName::KvAppend => Judge { keyed: true, ..by }.model(&KvAppend),
     };
     if ignored > 0 { verdict.with("nil_reads_ignored", ignored) } else { verdict }
@@ -175,6 +171,10 @@ impl Judge<'_> {
         self.either(model, |_| Fast::NotThisShape)
     }
 
+    fn collection(self, rule: Rule) -> Verdict {
+        self.either(&Collection { rule }, |object| choose::collection(self.history, object, rule))
+    }
+
     /// By a fast algorithm where the shape allows, else by the general search.
     fn either<M: Model>(self, model: &M, fast: impl Fn(&Object) -> Fast<M> + Sync) -> Verdict {
         let objects = objects(self.history, self.keyed);
@@ -239,9 +239,9 @@ impl Judge<'_> {
         let suspects = match fast {
             Fast::NotThisShape => None,
             // The general search gives the order, too, if one is asked for.
-            Fast::Linearizable(_) if self.certificate => None,
-            Fast::Linearizable(algorithm) => {
-                return Judged { outcome: Answer::Valid(None), algorithm, effort: Effort::default() };
+            Fast::Linearizable(_, None) if self.certificate => None,
+            Fast::Linearizable(algorithm, order) => {
+                return Judged { outcome: Answer::Valid(order), algorithm, effort: Effort::default() };
             }
             Fast::Broken(suspects) => Some(suspects),
         };

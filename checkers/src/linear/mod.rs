@@ -10,6 +10,7 @@
 
 mod choose;
 mod counterexample;
+mod elements;
 mod events;
 mod expand;
 mod explain;
@@ -17,15 +18,19 @@ mod frontier;
 mod incremental;
 mod judge;
 mod linearization;
+mod lock;
 mod mask;
 mod numbers;
 mod options;
+mod priority;
 mod problem;
 mod queue;
 mod search;
 mod set;
 mod spec;
 mod split;
+mod stabbed;
+mod stack;
 mod sweep;
 pub mod verify;
 mod versions;

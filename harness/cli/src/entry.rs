@@ -44,13 +44,18 @@ fn early() {
 
 fn run(registry: &Registry, args: Vec<OsString>) -> Exit {
     if args.get(1).is_some_and(|a| a == "raftkv") {
-        return dispatch::raftkv(args.into_iter().skip(2));
+        return ended(dispatch::raftkv(registry, args.into_iter().skip(2)));
     }
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(e) => return refuse(&e),
     };
-    dispatch::dispatch(registry, &cli).unwrap_or_else(|e| {
+    ended(dispatch::dispatch(registry, &cli))
+}
+
+/// An error is said once, and becomes the exit code that it means.
+fn ended(result: anyhow::Result<Exit>) -> Exit {
+    result.unwrap_or_else(|e| {
         say(&format!("squall: {e:#}"));
         Exit::of_error(&e)
     })

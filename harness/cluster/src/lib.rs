@@ -24,6 +24,6 @@ pub use disk::{
 pub use error::Error;
 pub use limits::{Limits, Usage};
 pub use links::{Delay, DelayShape, Endpoint, LinkCounters, LinkPolicy, Links, Loss};
-pub use node::{ExitEvent, Node, Output, ProgramState};
+pub use node::{Conversation, ExitEvent, Node, Output, ProgramState};
 pub use program::{Exit, Program};
 pub use provider::{ClientNet, Cluster, ClusterSpec, Provider, Teardown};

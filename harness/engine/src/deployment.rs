@@ -45,6 +45,8 @@ pub struct Deployment {
     pub excuses: Excuses,
     /// Who is a member, and whose membership is pending.
     pub roll: Roll,
+    /// Where foreign client programs run, in the clients' network.
+    pub client_host: Option<Arc<dyn Node>>,
     links: Option<Layers>,
     holds: Vec<AsyncMutex<Holds>>,
     wants: Vec<AsyncMutex<Wants>>,
@@ -91,6 +93,7 @@ impl Deployment {
             instead: Mutex::default(),
             links: links.map(Layers::new),
             leader: LeaderView::default(),
+            client_host: None,
             active: RwLock::default(),
             nodes,
             net,
@@ -100,6 +103,12 @@ impl Deployment {
             recorder,
             stop,
         }
+    }
+
+    /// The same with a host for foreign client programs.
+    #[must_use]
+    pub fn with_client_host(self, client_host: Option<Arc<dyn Node>>) -> Self {
+        Deployment { client_host, ..self }
     }
 
     /// How the harness itself reaches nodes, whatever faults do to clients.

@@ -72,6 +72,17 @@ pub trait Target: Send + Sync + Debug {
     /// What to run on a node. Restarting runs the same again.
     fn programs(&self, node: usize, layout: &Layout) -> Vec<Program>;
 
+    /// Brings a node up for the first time: called for each node in order, before anybody asks whether it
+    /// serves. One that has to be prepared first, or must wait for another, does so here.
+    async fn bring_up(&self, node: usize, deployment: &Arc<Deployment>) -> Result<(), Error> {
+        deployment.start(node).await
+    }
+
+    /// Called once when every node was brought up, before the wait until they serve.
+    async fn bootstrap(&self, _deployment: &Arc<Deployment>) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Whether a node serves right now: one try, no retry. The error says what was seen.
     async fn ready(&self, node: usize, via: Via<'_>) -> Result<(), Error>;
 
@@ -104,6 +115,11 @@ pub trait Target: Send + Sync + Debug {
     /// Texts that mean trouble when they appear in its logs.
     fn log_patterns(&self) -> Vec<LogPattern> {
         vec![LogPattern::new("panicked at"), LogPattern::new("panic: "), LogPattern::new("fatal error: ")]
+    }
+
+    /// What made its own clients unfit to go on, if anything did: then the run breaks, whatever was seen.
+    fn trouble(&self) -> Option<String> {
+        None
     }
 
     /// Faults that it cannot take, with the reason; asked before anything starts.

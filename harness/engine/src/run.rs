@@ -210,7 +210,7 @@ impl Live {
         let (recorder, writing) = Recorder::start(clock, spec.workers, &spec.dir.join(LOG_FILE), watcher)?;
         let header = header(&spec, &layout, &version);
         recorder.note(|_| Entry::Run(Box::new(header)));
-        let deployment = Arc::new(Deployment::new(
+        let deployment = Deployment::new(
             cluster.nodes.clone(),
             cluster.net.clone(),
             cluster.links.clone(),
@@ -219,7 +219,8 @@ impl Live {
             spec.workers,
             recorder.clone(),
             stop,
-        ));
+        );
+        let deployment = Arc::new(deployment.with_client_host(cluster.client_host.clone()));
         progress.set(|w| {
             w.recorder = Some(recorder);
             w.deployment = Some(deployment.clone());
@@ -268,8 +269,9 @@ impl Live {
         self.phase("setup");
         self.watch_exits();
         for node in 0..self.deployment.nodes.len() {
-            self.deployment.start(node).await?;
+            self.spec.target.bring_up(node, &self.deployment).await?;
         }
+        self.spec.target.bootstrap(&self.deployment).await?;
         ready::wait(&self.deployment, self.spec.op_timeout, self.spec.ready_limit).await?;
         self.served.store(true, Ordering::Relaxed);
         self.background.spawn({
@@ -346,6 +348,9 @@ impl Live {
         let (driven, harmed) = tokio::join!(drive(&stage, generator, workers, Some(until)), faults);
         harmed?;
         let (workers, _, driven) = driven?;
+        if let Some(trouble) = self.spec.target.trouble() {
+            return Err(Error::Target(trouble));
+        }
         self.note_data(
             "offered",
             format!("{} operations were due, {} were started", driven.offered, driven.started),

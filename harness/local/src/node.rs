@@ -11,8 +11,13 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use squall_cluster::{Clock, Disk, Error, Exit, ExitEvent, Limits, Node, Output, Program, ProgramState};
+use nix::unistd::pipe2;
+use squall_cluster::{
+    Clock, Conversation, Disk, Error, Exit, ExitEvent, Limits, Node, Output, Program, ProgramState,
+};
 use tokio::sync::{broadcast, watch};
 
 use crate::channel::{Channel, Happening, Observer};
@@ -21,6 +26,7 @@ use crate::faultfs::{FaultFs, Options, Owner};
 use crate::limits::LocalLimits;
 use crate::output;
 use crate::protocol::{Answer, Request, Spawn};
+use crate::sys;
 
 /// Ends of programs that a slow listener may lag behind.
 const EXITS: usize = 1024;
@@ -203,11 +209,25 @@ impl LocalNode {
         Ok(())
     }
 
+    /// The log of a program, to append to.
+    fn log(&self, program: &Program) -> Result<OwnedFd, Error> {
+        if program.name.is_empty() || program.name.contains('/') {
+            return Err(Error::Invalid(format!(
+                "{:?} cannot be a program's name: it names a file",
+                program.name
+            )));
+        }
+        let path = self.logs.join(format!("{}.log", program.name));
+        let opening = |error| Error::io(format!("opening the log {}", path.display()), error);
+        OpenOptions::new().create(true).append(true).open(&path).map(OwnedFd::from).map_err(opening)
+    }
+
     /// Starts a process and waits until it runs.
     async fn launch(
         &self,
         program: &Program,
         listed: bool,
+        stdin: Option<OwnedFd>,
         stdout: OwnedFd,
         stderr: OwnedFd,
     ) -> Result<(u64, i32, watch::Receiver<Option<Exit>>), Error> {
@@ -218,11 +238,13 @@ impl LocalNode {
             argv: program.argv.iter().map(|part| part.clone().into_vec()).collect(),
             env: self.environment(program),
             cwd: program.cwd.as_ref().map_or_else(|| self.data.clone(), |cwd| self.data.join(cwd)),
+            input: stdin.is_some(),
         };
         let started = async {
             self.write_files(program).await?;
             let what = format!("starting {}", program.name);
-            let mut with = vec![stdout.as_fd(), stderr.as_fd()];
+            let mut with: Vec<_> = stdin.iter().map(AsFd::as_fd).collect();
+            with.extend([stdout.as_fd(), stderr.as_fd()]);
             with.extend(self.clock.as_deref().map(ClockPage::fd));
             self.channel.done(&what, Request::Spawn(spawn), &with).await
         };
@@ -313,18 +335,19 @@ impl Node for LocalNode {
     }
 
     async fn start(&self, program: &Program) -> Result<(), Error> {
-        if program.name.is_empty() || program.name.contains('/') {
-            return Err(Error::Invalid(format!(
-                "{:?} cannot be a program's name: it names a file",
-                program.name
-            )));
-        }
-        let path = self.logs.join(format!("{}.log", program.name));
-        let opening = |error| Error::io(format!("opening the log {}", path.display()), error);
-        let log = OpenOptions::new().create(true).append(true).open(&path).map_err(opening)?;
-        let stdout = OwnedFd::from(log);
-        let stderr = stdout.try_clone().map_err(opening)?;
-        self.launch(program, true, stdout, stderr).await.map(drop)
+        let stdout = self.log(program)?;
+        let stderr = self.log(program)?;
+        self.launch(program, true, None, stdout, stderr).await.map(drop)
+    }
+
+    async fn converse(&self, program: &Program) -> Result<Conversation, Error> {
+        let failed =
+            |error: Errno| Error::io(format!("making a pipe for {}", program.name), sys::io_error(error));
+        let (their_stdin, stdin) = pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
+        let (stdout, their_stdout) = pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
+        let stderr = self.log(program)?;
+        self.launch(program, true, Some(their_stdin), their_stdout, stderr).await?;
+        Ok(Conversation { stdin, stdout })
     }
 
     async fn kill(&self) -> Result<usize, Error> {
@@ -413,7 +436,7 @@ impl Node for LocalNode {
         let failed = |error| Error::io(format!("making a pipe for {}", program.name), error);
         let (stdout, to_stdout) = output::pipe().map_err(failed)?;
         let (stderr, to_stderr) = output::pipe().map_err(failed)?;
-        let (_, pid, mut ends) = self.launch(program, false, to_stdout, to_stderr).await?;
+        let (_, pid, mut ends) = self.launch(program, false, None, to_stdout, to_stderr).await?;
         let (stdout, stderr) = (output::collect(stdout), output::collect(stderr));
         let exit = tokio::time::timeout(limit, ended(&mut ends)).await;
         if exit.is_err() {

@@ -89,7 +89,7 @@ pub(crate) struct ToNode {
 /// What a node's init can do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Request {
-    /// Start a program; its standard output and error come along, in this order.
+    /// Start a program; its standard input (if [`Spawn::input`]), output and error come along, in this order.
     Spawn(Spawn),
     /// Write a file (and the folders above it); the contents come along as a readable descriptor.
     WriteFile {
@@ -145,6 +145,8 @@ pub(crate) struct Spawn {
     pub env: Vec<Vec<u8>>,
     /// Where it starts.
     pub cwd: PathBuf,
+    /// Whether its standard input comes along; otherwise it is empty.
+    pub input: bool,
 }
 
 /// What a node's init did.

@@ -14,6 +14,7 @@ mod index;
 mod lanes;
 mod logs;
 mod operations;
+mod past;
 mod proof;
 mod run;
 mod spacetime;
@@ -31,6 +32,7 @@ use run::Run;
 
 pub use figures::plots;
 pub use index::index;
+pub use past::Past;
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = concat!(

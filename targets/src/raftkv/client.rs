@@ -1,5 +1,8 @@
 //! A client of Raft KV: one request an operation.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use async_trait::async_trait;
 use hyper::Method;
 use serde::Deserialize;
@@ -15,12 +18,29 @@ use crate::http::{Answer, Http};
 pub(super) struct KvClient {
     http: Http,
     consistency: &'static str,
+    sessions: Sessions,
+    /// The session and the number of its last change.
+    session: Option<(u64, u64)>,
+}
+
+/// What clients of one run share and do alike.
+#[derive(Clone, Debug)]
+pub(super) struct Sessions {
+    /// The greatest index that any client was told of.
+    pub token: Arc<AtomicU64>,
+    /// Whether changes carry a session and a number.
+    pub numbered: bool,
 }
 
 impl KvClient {
-    pub(super) fn new(http: Http, consistency: &'static str) -> Self {
-        KvClient { http, consistency }
+    pub(super) fn new(http: Http, consistency: &'static str, sessions: Sessions) -> Self {
+        KvClient { http, consistency, sessions, session: None }
     }
+}
+
+#[derive(Deserialize)]
+struct SessionReply {
+    session: u64,
 }
 
 #[derive(Deserialize)]
@@ -54,8 +74,20 @@ impl Client for KvClient {
             Ok(request) => request,
             Err(why) => return Completion::fail("not-asked", why),
         };
+        let path = match self.numbered(op, &method, path).await {
+            Ok(path) => path,
+            Err(why) => return Completion::fail("no-session", why),
+        };
         match self.http.request(method, &path, body).await {
-            Ok(answer) => complete(op, &answer),
+            Ok(answer) => {
+                self.note_token(&answer);
+                let done = complete(op, &answer);
+                if done.meta.as_ref().is_some_and(|m| m.row.as_deref() == Some("no_session")) {
+                    // Forgotten: the next change opens another.
+                    self.session = None;
+                }
+                done
+            }
             Err(e) => Completion::unclear(op, "connection-broke", e),
         }
     }
@@ -65,7 +97,53 @@ impl Client for KvClient {
     }
 }
 
+#[derive(Deserialize)]
+struct Told {
+    #[serde(default)]
+    version: u64,
+    #[serde(default)]
+    applied: u64,
+}
+
 impl KvClient {
+    /// What the server said is known to every client from now on: as if they talked to each other.
+    fn note_token(&self, answer: &Answer) {
+        if answer.status == 200
+            && let Ok(told) = serde_json::from_slice::<Told>(&answer.body)
+        {
+            self.sessions.token.fetch_max(told.version.max(told.applied), Ordering::SeqCst);
+        }
+    }
+
+    /// The query of a read.
+    fn freshness(&self) -> String {
+        match self.consistency {
+            "session" => {
+                format!("?consistency=session&token={}", self.sessions.token.load(Ordering::SeqCst))
+            }
+            other => format!("?consistency={other}"),
+        }
+    }
+
+    /// The path of a change with this client's session and the next number; a session is opened first if there
+    /// is none. An error means that the change was not sent.
+    async fn numbered(&mut self, op: &Operation, method: &Method, path: String) -> Result<String, String> {
+        if !self.sessions.numbered || op.read_only || *method == Method::GET {
+            return Ok(path);
+        }
+        let (session, seq) = match self.session {
+            Some((session, seq)) => (session, seq + 1),
+            None => {
+                let answer = self.http.request(Method::POST, "/session", String::new()).await?;
+                let opened: SessionReply =
+                    serde_json::from_slice(&answer.body).map_err(|_| answer_text(&answer))?;
+                (opened.session, 1)
+            }
+        };
+        self.session = Some((session, seq));
+        Ok(format!("{path}?session={session}&seq={seq}"))
+    }
+
     fn request_for(&self, op: &Operation) -> Result<(Method, String, String), String> {
         let path = format!("/kv/{}{}", &op.on[..1], op.key);
         match (op.on, &*op.f) {
@@ -74,13 +152,10 @@ impl KvClient {
             }
             (_, "txn") => {
                 let steps = steps(op).ok_or("a transaction is a list of [f, key, value]")?;
-                let query =
-                    if op.read_only { format!("?consistency={}", self.consistency) } else { String::new() };
+                let query = if op.read_only { self.freshness() } else { String::new() };
                 Ok((Method::POST, format!("/txn{query}"), json!({ "then": steps }).to_string()))
             }
-            (_, "read") => {
-                Ok((Method::GET, format!("{path}?consistency={}", self.consistency), String::new()))
-            }
+            (_, "read") => Ok((Method::GET, format!("{path}{}", self.freshness()), String::new())),
             ("register", "write") => Ok((Method::PUT, path, json!({ "value": op.value }).to_string())),
             ("register", "cas") => {
                 let (old, new) = op.value.as_pair().ok_or("a cas takes [old, new]")?;

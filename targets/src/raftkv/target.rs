@@ -1,6 +1,7 @@
 //! Raft KV as squall starts and watches it.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,7 +12,7 @@ use squall_cluster::Program;
 use squall_engine::protocol::{Client, Layout, Members, NodeStatus, Status, Target, Via, merged, options};
 use squall_engine::{Error, units};
 
-use super::client::KvClient;
+use super::client::{KvClient, Sessions};
 use crate::http::{Answer, Http};
 
 pub(super) const CLIENT_PORT: u16 = 7000;
@@ -24,8 +25,10 @@ enum Read {
     /// The leader confirms that it still leads.
     #[default]
     Linearizable,
-    /// The leader answers by itself while its lease holds.
+    /// The same, but a leader answers by itself while its lease holds.
     Lease,
+    /// Any node answers once it has applied everything that any client was told of: clients share one token.
+    Session,
     /// Whatever the node has applied.
     Local,
 }
@@ -40,6 +43,10 @@ struct Options {
     no_fsync: bool,
     /// A classic mistake by its name (`squall raftkv bugs`).
     bug: Option<String>,
+    /// Clients open sessions and number their changes, so that one sent twice is done once.
+    sessions: bool,
+    /// How many entries are applied between two snapshots.
+    snapshot_entries: Option<u64>,
     #[serde(with = "units::duration::option")]
     election_timeout: Option<Duration>,
     #[serde(with = "units::duration::option")]
@@ -51,11 +58,17 @@ struct Options {
 pub(crate) struct RaftKv {
     options: Options,
     given: Json,
+    /// The greatest index that any client was told of.
+    token: Arc<AtomicU64>,
 }
 
 impl RaftKv {
     pub(crate) fn build(given: &Json) -> Result<Arc<dyn Target>, Error> {
-        Ok(Arc::new(RaftKv { options: options("raftkv", given)?, given: given.clone() }))
+        Ok(Arc::new(RaftKv {
+            options: options("raftkv", given)?,
+            given: given.clone(),
+            token: Arc::default(),
+        }))
     }
 }
 
@@ -91,6 +104,9 @@ impl Target for RaftKv {
         if let Some(bug) = &o.bug {
             argv.extend(["--bug".to_owned(), bug.clone()]);
         }
+        if let Some(entries) = o.snapshot_entries {
+            argv.extend(["--snapshot-entries".to_owned(), entries.to_string()]);
+        }
         for (flag, value) in [("--election-timeout", o.election_timeout), ("--heartbeat", o.heartbeat)] {
             if let Some(value) = value {
                 argv.extend([flag.to_owned(), units::format_duration(value)]);
@@ -115,9 +131,11 @@ impl Target for RaftKv {
         let consistency = match self.options.read {
             Read::Linearizable => "linearizable",
             Read::Lease => "lease",
+            Read::Session => "session",
             Read::Local => "local",
         };
-        Ok(Box::new(KvClient::new(http, consistency)))
+        let sessions = Sessions { token: self.token.clone(), numbered: self.options.sessions };
+        Ok(Box::new(KvClient::new(http, consistency, sessions)))
     }
 
     fn supports(&self, f: &str) -> bool {
@@ -126,7 +144,8 @@ impl Target for RaftKv {
 
     fn promises(&self) -> &str {
         match self.options.read {
-            Read::Linearizable | Read::Lease => "linearizable",
+            // A token that all clients share stands for everything that was completed before.
+            Read::Linearizable | Read::Lease | Read::Session => "linearizable",
             Read::Local => "sequential",
         }
     }

@@ -30,6 +30,20 @@ fn extend(n: usize, open: u32, made: &mut Vec<(u32, u32)>, rank: u32, visit: &mu
     }
 }
 
+/// The same, but of shapes in which the same operations precede each other only one: where invocations stand
+/// side by side, what completes earlier is invoked earlier, and completions side by side come in the order of
+/// the invocations. Of 10395 shapes of six operations 217 are left, as many as there are interval orders.
+pub(crate) fn orders(n: usize, open: u32, visit: &mut impl FnMut(&[(u32, u32)])) {
+    shapes(n, open, &mut |shape| {
+        let beside = |a: u32, b: u32| a != NEVER && a + 1 == b;
+        let invocations = shape.windows(2).all(|w| !beside(w[0].0, w[1].0) || w[0].1 <= w[1].1);
+        let descends = |i: usize| shape[..i].iter().any(|earlier| beside(shape[i].1, earlier.1));
+        if invocations && !(0..shape.len()).any(descends) {
+            visit(shape);
+        }
+    });
+}
+
 /// Calls `visit` with every way to give `n` operations one of `classes` classes.
 pub(crate) fn labels(n: usize, classes: usize, visit: &mut impl FnMut(&[u32])) {
     let mut label = vec![0u32; n];
@@ -57,4 +71,14 @@ fn two_operations_overlap_in_three_ways_up_to_renaming() {
     let mut seen = Vec::new();
     shapes(2, 0, &mut |s| seen.push(s.to_vec()));
     assert_eq!(seen, [[(0, 2), (1, 3)], [(0, 3), (1, 2)], [(0, 1), (2, 3)]]);
+}
+
+#[test]
+fn there_are_as_many_orders_as_interval_orders() {
+    let count = |n| {
+        let mut seen = 0;
+        orders(n, 0, &mut |_| seen += 1);
+        seen
+    };
+    assert_eq!([1, 2, 3, 4, 5].map(count), [1, 2, 5, 15, 53]);
 }

@@ -2,9 +2,11 @@
 
 mod brute;
 mod build;
+mod collections;
 mod enumerate;
 mod fast;
 mod incremental;
+mod locks;
 mod models;
 mod search;
 mod whole;

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 use squall_engine::Error;
 use squall_engine::protocol::{Kind, Target};
+use squall_targets::declared::Declared;
 
 use super::{Campaign, Cell, Complaint, Place, RunPlan, naming, swarm};
 use crate::registry::find;
-use crate::{Refused, Registry};
+use crate::{Refused, Registry, declared};
 
 /// A combination of the matrix.
 struct Combination<'a> {
@@ -52,7 +53,7 @@ impl Campaign {
     /// Looks up every name and makes everything once, so that a complaint points at its place.
     pub(super) fn check_names(&self, registry: &Registry) -> Result<(), Complaint> {
         for cell in &self.targets {
-            make("target", registry.targets(), cell)?;
+            target(registry, cell)?;
         }
         for cell in &self.workloads {
             make("workload", registry.workloads(), &consistency(cell).0)?;
@@ -88,7 +89,7 @@ impl Campaign {
     /// The first repeat of a combination, proven to fit together.
     fn plan(&self, registry: &Registry, of: &Combination<'_>, alone: bool) -> Result<RunPlan, Complaint> {
         let (workload, consistency) = consistency(of.workload);
-        let target = make("target", registry.targets(), of.target)?;
+        let target = target(registry, of.target)?;
         let (faults, warnings) = self.bearable(&of.faults, &*target)?;
         let made = make("workload", registry.workloads(), &workload)?;
         let consistency = consistency.unwrap_or_else(|| made.consistency(target.promises()));
@@ -167,6 +168,18 @@ fn consistency(workload: &Cell) -> (Cell, Option<String>) {
     }
     let said = said.map(|c| c.as_str().map_or_else(|| c.to_string(), str::to_owned));
     (plain, said)
+}
+
+/// Makes a target: one that is described in a file, or one of the registry's.
+fn target(registry: &Registry, cell: &Cell) -> Result<Arc<dyn Target>, Complaint> {
+    if !declared::is_path(&cell.name) {
+        return make("target", registry.targets(), cell);
+    }
+    let definition = declared::load(&cell.name).map_err(|e| Complaint::new(e.0, cell.at))?;
+    let made = Declared::new(definition, &cell.options);
+    let made =
+        made.map_err(|e| Complaint::new(e.to_string(), cell.options_at.first().map(|o| o.1).or(cell.at)))?;
+    Ok(Arc::new(made))
 }
 
 /// Makes what a cell names. What is wrong is said at the name, or at the option that is to blame.

@@ -54,7 +54,13 @@ impl<'a> Again<'a> {
         self.count += 1;
         let name = format!("{:03}", self.count);
         let plan = RunPlan { name, ..plan.clone() };
-        let job = Job::new(self.registry, &plan, stop_on_anomaly, &self.store, self.provider.clone())?;
+        let job = Job::new(
+            self.registry,
+            &plan,
+            stop_on_anomaly,
+            self.store.dir.join(&plan.name),
+            self.provider.clone(),
+        )?;
         let progress = Progress::default();
         let live = Live::start(progress.clone());
         let result = job.go(Stop::following(&self.stop), progress).await;

@@ -46,7 +46,10 @@ pub fn run(registry: &Registry, args: &RunArgs) -> anyhow::Result<Exit> {
         let store = Store::create(&campaign.store, &campaign.name, &time_name())?;
         let jobs = plans
             .iter()
-            .map(|plan| Job::new(registry, plan, args.stop_on_anomaly, &store, provider.clone()))
+            .map(|plan| {
+                let dir = store.dir.join(&plan.name);
+                Job::new(registry, plan, args.stop_on_anomaly, dir, provider.clone())
+            })
             .collect::<anyhow::Result<Vec<_>>>()?;
         let mut results = run_all(jobs, &campaign, args, &stop).await?;
         meet_shares(&plans, &mut results);
@@ -56,21 +59,21 @@ pub fn run(registry: &Registry, args: &RunArgs) -> anyhow::Result<Exit> {
 }
 
 /// One run, ready to go: owns everything that it needs.
-pub(super) struct Job {
+pub(crate) struct Job {
     spec: RunSpec,
     wanted: Wanted,
     provider: Arc<dyn Provider>,
 }
 
 impl Job {
-    pub(super) fn new(
+    /// A run to be kept in `dir`, whose parent is there.
+    pub(crate) fn new(
         registry: &Registry,
         plan: &RunPlan,
         stop_on_anomaly: bool,
-        store: &Store,
+        dir: PathBuf,
         provider: Arc<dyn Provider>,
     ) -> anyhow::Result<Job> {
-        let dir = store.dir.join(&plan.name);
         for warning in &plan.warnings {
             say(&format!("{}: {warning}", plan.name));
         }
@@ -90,7 +93,7 @@ impl Job {
     }
 
     /// Runs it; whatever goes wrong becomes a result.
-    pub(super) async fn go(self, stop: Stop, progress: Progress) -> RunResult {
+    pub(crate) async fn go(self, stop: Stop, progress: Progress) -> RunResult {
         let header = RunHeader {
             name: self.spec.name.clone(),
             target: self.spec.target.name().to_owned(),

@@ -15,7 +15,7 @@ mod shrink;
 mod signals;
 mod smaller;
 mod smallest;
-mod store;
+pub(crate) mod store;
 mod stored;
 mod watch;
 
@@ -24,5 +24,6 @@ pub use campaign::run;
 pub use replay::replay;
 pub use shrink::shrink;
 
-pub(crate) use campaign::{expected, find_run};
+pub(crate) use campaign::{Job, expected, find_run};
 pub(crate) use reproduce::command;
+pub(crate) use signals::{INTERRUPTED, Signals};

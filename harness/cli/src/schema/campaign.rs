@@ -251,6 +251,7 @@ pub fn campaign(registry: &Registry) -> Json {
     let of = |kinds: Vec<(&'static str, &'static str)>| named(&kinds.into_iter().collect());
     let definitions = &mut schema["definitions"];
     definitions["Target"] = of(registry.targets().iter().map(|k| (k.name, k.summary)).collect());
+    or_described(&mut definitions["Target"]);
     definitions["Workload"] = of(registry.workloads().iter().map(|k| (k.name, k.summary)).collect());
     let mut faults: Vec<_> = registry.faults().iter().map(|k| (k.name, k.summary)).collect();
     if !faults.is_empty() {
@@ -260,6 +261,20 @@ pub fn campaign(registry: &Registry) -> Json {
     schema["title"] = "A campaign of squall".into();
     put_defaults(&mut schema);
     schema
+}
+
+/// A target may also be the path of its description.
+fn or_described(target: &mut Json) {
+    const PATH: &str = r"\.ya?ml$";
+    let alternatives = target["anyOf"].as_array_mut().expect("`named` gives alternatives");
+    alternatives.push(json!({ "type": "string", "pattern": PATH, "description": "a described target" }));
+    alternatives.push(json!({
+        "type": "object",
+        "patternProperties": { PATH: { "type": ["object", "null"] } },
+        "additionalProperties": false,
+        "minProperties": 1,
+        "maxProperties": 1,
+    }));
 }
 
 /// A name, or a name with its options; any name where none is known.

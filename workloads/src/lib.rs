@@ -3,6 +3,7 @@
 //! A workload is one file and one line in [`workloads`].
 
 mod append;
+mod lease;
 mod register;
 mod registry;
 mod set;

@@ -3,6 +3,7 @@
 use squall_engine::protocol::WorkloadKind;
 
 use crate::append::Append;
+use crate::lease::Lease;
 use crate::register::Register;
 use crate::set::Set;
 
@@ -26,6 +27,12 @@ pub fn workloads() -> Vec<WorkloadKind> {
             summary: "transactions of list appends and reads over several keys, judged as Elle does",
             needs: "append.txn",
             build: Box::new(Append::build),
+        },
+        WorkloadKind {
+            name: "lease",
+            summary: "keys under leases that nobody renews: gone neither too early nor far too late",
+            needs: "lease.grant, lease.read",
+            build: Box::new(Lease::build),
         },
     ]
 }

@@ -7,8 +7,8 @@ use squall_engine::protocol::Client;
 use squall_engine::{Completion, Operation};
 use squall_history::Value;
 
-use super::txn;
 use super::wire::{ChangeReply, ErrorReply, RangeReply, answer_text, base64, encode, range, unbase64};
+use super::{lease, txn};
 use crate::http::{Answer, Http};
 
 /// See the module.
@@ -29,6 +29,9 @@ impl Client for EtcdClient {
     async fn invoke(&mut self, op: &Operation) -> Completion {
         if &*op.f == "txn" {
             return txn::invoke(&mut self.http, op, self.serializable).await;
+        }
+        if (op.on, &*op.f) == ("lease", "grant") {
+            return lease::grant(&mut self.http, op).await;
         }
         let (path, body) = match request_for(op, self.serializable) {
             Ok(request) => request,
@@ -59,6 +62,7 @@ fn request_for(op: &Operation, serializable: bool) -> Result<(&'static str, Stri
                 json!({ "key": from, "range_end": to, "serializable": serializable, "keys_only": true });
             Ok(("/v3/kv/range", body.to_string()))
         }
+        ("lease", "read") => Ok(("/v3/kv/range", range(&lease::key(op), serializable))),
         ("register", "read") => Ok(("/v3/kv/range", range(&key, serializable))),
         ("register", "write") => {
             Ok(("/v3/kv/put", json!({ "key": base64(&key), "value": encode(&op.value) }).to_string()))

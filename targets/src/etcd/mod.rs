@@ -11,6 +11,7 @@
 //! The gateway dials its own node, and its gRPC client does not retry what was sent.
 
 mod client;
+mod lease;
 mod members;
 mod target;
 mod txn;

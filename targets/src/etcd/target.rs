@@ -151,7 +151,18 @@ impl Target for Etcd {
     }
 
     fn supports(&self, f: &str) -> bool {
-        matches!(f, "read" | "write" | "cas" | "set.add" | "set.read" | "append.txn" | "wr.txn")
+        matches!(
+            f,
+            "read"
+                | "write"
+                | "cas"
+                | "set.add"
+                | "set.read"
+                | "append.txn"
+                | "wr.txn"
+                | "lease.grant"
+                | "lease.read"
+        )
     }
 
     /// "etcd ensures linearizability for all other operations by default" (API guarantees); serializable

@@ -8,6 +8,7 @@ mod causal;
 mod causal_reverse;
 mod common;
 mod counter;
+mod lease;
 mod lock;
 mod long_fork;
 mod monotonic;

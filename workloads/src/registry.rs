@@ -7,6 +7,7 @@ use crate::bank::Bank;
 use crate::causal::Causal;
 use crate::causal_reverse::CausalReverse;
 use crate::counter::Counter;
+use crate::lease::Lease;
 use crate::lock::Lock;
 use crate::long_fork::LongFork;
 use crate::monotonic::Monotonic;
@@ -115,6 +116,12 @@ pub fn workloads() -> Vec<WorkloadKind> {
             summary: "of two inserts that each look for the other at most one succeeds (Adya's G2)",
             needs: "skew.insert",
             build: Box::new(WriteSkew::build),
+        },
+        WorkloadKind {
+            name: "lease",
+            summary: "keys under leases that nobody renews: gone neither too early nor far too late",
+            needs: "lease.grant, lease.read",
+            build: Box::new(Lease::build),
         },
     ]
 }

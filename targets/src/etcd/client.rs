@@ -8,6 +8,7 @@ use squall_engine::protocol::Client;
 use squall_engine::{Completion, Operation};
 use squall_history::Value;
 
+use super::lease;
 use super::lock;
 use super::wire::{ChangeReply, ErrorReply, RangeReply, answer_text, base64, encode, range, unbase64};
 use crate::http::{Answer, Http};
@@ -30,7 +31,8 @@ impl EtcdClient {
 impl Client for EtcdClient {
     async fn invoke(&mut self, op: &Operation) -> Completion {
         match op.on {
-            "register" | "set" | "ids" => {}
+            "lease" if &*op.f == "grant" => return lease::grant(&mut self.http, op).await,
+            "register" | "set" | "ids" | "lease" => {}
             "lock" => return lock::invoke(&mut self.http, op).await,
             _ => return recipes::invoke(self, op).await,
         }
@@ -65,6 +67,7 @@ fn request_for(op: &Operation, serializable: bool) -> Result<(&'static str, Stri
         }
         // Every change has a revision of its own, whatever it changes.
         ("ids", "generate") => Ok(("/v3/kv/put", json!({ "key": base64("ids"), "value": "" }).to_string())),
+        ("lease", "read") => Ok(("/v3/kv/range", range(&lease::key(op), serializable))),
         ("register", "read") => Ok(("/v3/kv/range", range(&key, serializable))),
         ("register", "write") => {
             Ok(("/v3/kv/put", json!({ "key": base64(&key), "value": encode(&op.value) }).to_string()))

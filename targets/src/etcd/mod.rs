@@ -12,6 +12,7 @@
 
 mod client;
 mod guarded;
+mod lease;
 mod lock;
 mod members;
 mod target;

@@ -163,7 +163,7 @@ impl Target for Etcd {
     }
 
     fn supports(&self, f: &str) -> bool {
-        is_known(f)
+        matches!(f, "lease.grant" | "lease.read") || is_known(f)
     }
 
     /// "etcd ensures linearizability for all other operations by default"; serializable reads "may access stale

@@ -55,6 +55,14 @@ pub fn lease_on_the_monotonic_clock() {
     sound("lease-on-the-monotonic-clock.yaml");
 }
 
+pub fn etcd_lease() {
+    found("etcd-lease.yaml", "outlived");
+}
+
+pub fn etcd_lease_true_clock() {
+    sound("etcd-lease-true-clock.yaml");
+}
+
 pub fn etcd_disk_faults() {
     sound("etcd-disk-faults.yaml");
 }

@@ -55,6 +55,10 @@ fn main() -> ExitCode {
             .needs(Need::Can(Capability::Clock)),
         clusters("example_lease_on_the_monotonic_clock", examples::lease_on_the_monotonic_clock)
             .needs(Need::Can(Capability::Clock)),
+        clusters("example_etcd_lease", examples::etcd_lease)
+            .needs(Need::Can(Capability::Clock))
+            .needs(etcd()),
+        clusters("example_etcd_lease_true_clock", examples::etcd_lease_true_clock).needs(etcd()),
         clusters("example_etcd_disk_faults", examples::etcd_disk_faults)
             .needs(Need::Can(Capability::Disk))
             .needs(etcd()),

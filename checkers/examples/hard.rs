@@ -12,6 +12,9 @@ use squall_history::{History, Value};
 
 const OPERATIONS: u32 = 1000;
 
+/// Makes a history of so many clients, of whose updates so many parts of a million stay unanswered.
+type Make = fn(u32, u64) -> History;
+
 fn load(clients: u32, info_ppm: u64) -> Load {
     Load { operations: OPERATIONS, clients, info_ppm, seed: 1 }
 }
@@ -42,7 +45,7 @@ fn appends(clients: u32, info_ppm: u64) -> History {
             next += 1;
             let append = dice.roll(3) > 0;
             let (f, input) =
-                if append { ("append", Value::str(&format!("{next} "))) } else { ("get", Value::Nil) };
+                if append { ("append", Value::str(format!("{next} "))) } else { ("get", Value::Nil) };
             Asked { f: f.into(), key: Value::Nil, input, may_be_lost: append }
         },
         move |asked, _| {
@@ -53,7 +56,7 @@ fn appends(clients: u32, info_ppm: u64) -> History {
 }
 
 fn main() {
-    let kinds: [(&str, ModelName, fn(u32, u64) -> History); 2] =
+    let kinds: [(&str, ModelName, Make); 2] =
         [("counter", ModelName::Counter, counter), ("kv-append", ModelName::KvAppend, appends)];
     for (name, model, make) in kinds {
         for (clients, info_ppm) in [(5, 0), (10, 0), (15, 0), (20, 0), (30, 0), (5, 20_000), (10, 20_000)] {

@@ -1,238 +1,138 @@
-//! Harm to disks: power that fails, with and without torn writes; flushes that lie; slowness.
+//! Harm that stands on disks for a while: flushes that lie, calls that fail, no room, stale blocks, slowness.
 //!
-//! A power loss kills the node's programs, takes back what was not durable, and starts them again later. What
-//! a program flushed survives it, so a system that flushes what it acknowledges must survive every one of them,
-//! on all nodes at once. A flush that lies breaks that promise on purpose: it harms a minority at most.
+//! What all have in common is here; what each does is a [`DiskHarm`], in `disk_harms`. A grave harm is one over
+//! which a program may give up: a node that stops is excused, and started again when the harm ends. Grave harm
+//! is bounded, unless a campaign says otherwise: over the whole run never more than a minority of nodes has a
+//! disk that is harmed gravely or was spoilt. Where it is not bounded and exceeds that, the log says so.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::fmt::Debug;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde::Deserialize;
+use serde::de::{self, DeserializeOwned};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value as Json, json};
-use squall_cluster::{Capability, Disk, DiskCall, DiskCounters, DiskFault, PowerLoss as Loss, Torn};
+use squall_cluster::{Capability, DiskCounters, DiskFault, PowerLoss};
 use squall_engine::protocol::{Evidence, Fault, Injected};
 use squall_engine::seed::Rng;
-use squall_engine::{Deployment, Error, Injection, units};
+use squall_engine::{Deployment, Error, Injection};
+use squall_history::{Entry, Note};
 
 use crate::registry::Validate;
-use crate::victims::{EVERY_KIND, Victims, field, names, plan, resolve};
+use crate::restarts::serves;
+use crate::victims::{EVERY_KIND, Victims, aimed, field, names, plan, resolve};
 
-const SECTORS: [u32; 2] = [512, 4096];
+/// How long a node that reads its data again may take to serve or to give up.
+const REREAD_LIMIT: Duration = Duration::from_secs(2);
 
-fn disks() -> BTreeSet<Capability> {
-    [Capability::Nodes, Capability::Disk].into()
-}
+/// One way in which a disk is bad.
+pub(crate) trait DiskHarm: DeserializeOwned + Default + Debug + Send + Sync + 'static {
+    /// The fault's name.
+    const NAME: &'static str;
+    /// Whether a program may give up over it.
+    const GRAVE: bool;
+    /// Whether the power fails at the end: what is only lied about is not lost before.
+    const POWER_FAILS: bool = false;
+    /// Whether the node is restarted before the end, so that it has to read what it holds in memory.
+    const REREADS: bool = false;
 
-fn disk_of(deployment: &Deployment, node: usize) -> Result<Arc<dyn Disk>, Error> {
-    deployment.nodes[node]
-        .disk()
-        .ok_or_else(|| Error::Config("this provider cannot harm the disks of nodes".into()))
-}
+    /// Draws its intensity.
+    fn draw(&self, rng: &mut Rng, drawn: &mut Map<String, Json>);
 
-fn aimed(targets: &[Victims], fault: &str) -> Result<(), Error> {
-    if targets.is_empty() {
-        return Err(Error::Config(format!("`targets` of `{fault}` is empty: it would harm nobody")));
-    }
-    Ok(())
-}
+    /// The harm that was drawn.
+    fn fault(drawn: &Map<String, Json>) -> Result<DiskFault, Error>;
 
-/// Power fails on some nodes: what was not durable is gone.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct PowerLoss {
-    targets: Vec<Victims>,
-}
+    /// What it is, in a few words, before whose disk: `slowed the disk of`.
+    const DOES: &'static str;
 
-/// The same, and writes that were under way are there in part.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct TornWrite {
-    targets: Vec<Victims>,
-}
+    /// Calls that it harmed.
+    fn harmed(counters: &DiskCounters) -> u64;
 
-impl Default for PowerLoss {
-    fn default() -> Self {
-        PowerLoss { targets: EVERY_KIND.to_vec() }
-    }
-}
-
-impl Default for TornWrite {
-    fn default() -> Self {
-        TornWrite { targets: EVERY_KIND.to_vec() }
-    }
-}
-
-impl Validate for PowerLoss {
+    /// An error for options that make no sense.
     fn validate(&self) -> Result<(), Error> {
-        aimed(&self.targets, "power-loss")
+        Ok(())
     }
 }
 
-impl Validate for TornWrite {
-    fn validate(&self) -> Result<(), Error> {
-        aimed(&self.targets, "torn-write")
-    }
+/// A fault that stands on disks. Options beside those of the harm: `targets`, and `bounded` of grave ones.
+#[derive(Debug)]
+pub(crate) struct OnDisk<H> {
+    targets: Vec<Victims>,
+    bounded: bool,
+    harm: H,
 }
 
-#[async_trait]
-impl Fault for PowerLoss {
-    fn name(&self) -> &str {
-        "power-loss"
-    }
-
-    fn needs(&self) -> BTreeSet<Capability> {
-        disks()
-    }
-
-    fn plan(&self, rng: &mut Rng, nodes: usize) -> Map<String, Json> {
-        let mut drawn = Map::new();
-        plan(rng, nodes, &self.targets, &mut drawn);
-        drawn
-    }
-
-    async fn begin(&self, plan: &Map<String, Json>, on: &Injection) -> Result<Box<dyn Injected>, Error> {
-        PoweredOff::begin(plan, on, None).await
-    }
+fn default_targets(grave: bool) -> Vec<Victims> {
+    if grave { vec![Victims::One, Victims::Minority] } else { EVERY_KIND.to_vec() }
 }
 
-#[async_trait]
-impl Fault for TornWrite {
-    fn name(&self) -> &str {
-        "torn-write"
-    }
-
-    fn needs(&self) -> BTreeSet<Capability> {
-        disks()
-    }
-
-    fn plan(&self, rng: &mut Rng, nodes: usize) -> Map<String, Json> {
-        let mut drawn = Map::new();
-        plan(rng, nodes, &self.targets, &mut drawn);
-        drawn.insert("sector_bytes".into(), SECTORS[rng.index(SECTORS.len())].into());
-        drawn.insert("seed".into(), (rng.next() >> 11).into());
-        drawn
-    }
-
-    async fn begin(&self, plan: &Map<String, Json>, on: &Injection) -> Result<Box<dyn Injected>, Error> {
-        let torn = Torn { sector_bytes: field(plan, "sector_bytes")?, seed: field(plan, "seed")? };
-        PoweredOff::begin(plan, on, Some(torn)).await
-    }
-}
-
-struct PoweredOff {
-    nodes: Vec<usize>,
-    description: String,
-    ended: usize,
-    measured: Map<String, Json>,
-}
-
-impl PoweredOff {
-    async fn begin(
-        plan: &Map<String, Json>,
-        on: &Injection,
-        torn: Option<Torn>,
-    ) -> Result<Box<dyn Injected>, Error> {
-        let deployment = &on.deployment;
-        let nodes = resolve(plan, deployment)?;
-        let mut ended = 0;
-        for &node in &nodes {
-            ended += deployment.hold_down(on.id, node).await?;
-        }
-        let (mut bytes, mut names_lost, mut torn_writes) = (0, 0, 0);
-        for &node in &nodes {
-            let lost = disk_of(deployment, node)?.power_loss(Loss { torn }).await?;
-            bytes += lost.bytes;
-            names_lost += lost.names;
-            torn_writes += lost.torn_writes;
-        }
-        let mut measured = Map::new();
-        measured.insert("programs_ended".into(), ended.into());
-        measured.insert("discarded_bytes".into(), bytes.into());
-        measured.insert("discarded_names".into(), names_lost.into());
-        measured.insert("torn_writes".into(), torn_writes.into());
-        let description = format!("cut the power of {}", names(deployment, &nodes));
-        Ok(Box::new(PoweredOff { nodes, description, ended, measured }))
-    }
-}
-
-#[async_trait]
-impl Injected for PoweredOff {
-    fn nodes(&self) -> Vec<usize> {
-        self.nodes.clone()
-    }
-
-    fn description(&self) -> String {
-        self.description.clone()
-    }
-
-    async fn end(self: Box<Self>, on: &Injection) -> Result<Evidence, Error> {
-        for &node in &self.nodes {
-            on.deployment.let_up(on.id, node).await?;
-        }
-        let bytes = &self.measured["discarded_bytes"];
-        Ok(Evidence {
-            effective: self.ended > 0,
-            description: format!("{} programs ended, {bytes} unsynced bytes discarded", self.ended),
-            measured: self.measured,
+/// As for links: the common options are taken out first, so that the harm's own can refuse what nobody knows.
+impl<'de, H: DiskHarm> Deserialize<'de> for OnDisk<H> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut given = Map::deserialize(deserializer)?;
+        let targets = given.remove("targets").map(serde_json::from_value).transpose();
+        let bounded = if H::GRAVE { given.remove("bounded") } else { None };
+        let bounded = bounded.map(serde_json::from_value).transpose();
+        Ok(OnDisk {
+            targets: targets.map_err(de::Error::custom)?.unwrap_or_else(|| default_targets(H::GRAVE)),
+            bounded: bounded.map_err(de::Error::custom)?.unwrap_or(H::GRAVE),
+            harm: serde_json::from_value(Json::Object(given)).map_err(de::Error::custom)?,
         })
     }
 }
 
-/// Flushes say that they are done and are not; at the end the power fails, and what they promised is gone.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct LostFsync {
-    targets: Vec<Victims>,
-    /// Which files, as a glob.
-    files: String,
-}
-
-impl Default for LostFsync {
-    /// Never more than a minority, so that a correct system must survive.
+impl<H: DiskHarm> Default for OnDisk<H> {
     fn default() -> Self {
-        LostFsync { targets: vec![Victims::One, Victims::Minority], files: "**".into() }
+        OnDisk { targets: default_targets(H::GRAVE), bounded: H::GRAVE, harm: H::default() }
     }
 }
 
-impl Validate for LostFsync {
+impl<H: DiskHarm> Validate for OnDisk<H> {
     fn validate(&self) -> Result<(), Error> {
-        aimed(&self.targets, "lost-fsync")
+        aimed(&self.targets, H::NAME)?;
+        self.harm.validate()
     }
 }
 
-/// Writes and flushes take long.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct SlowDisk {
-    targets: Vec<Victims>,
-    #[serde(with = "units::duration")]
-    delay: Duration,
-    #[serde(with = "units::duration")]
-    jitter: Duration,
+/// What the provider must offer.
+pub(crate) fn disks() -> BTreeSet<Capability> {
+    [Capability::Nodes, Capability::Disk].into()
 }
 
-impl Default for SlowDisk {
-    fn default() -> Self {
-        SlowDisk {
-            targets: EVERY_KIND.to_vec(),
-            delay: Duration::from_millis(50),
-            jitter: Duration::from_millis(20),
-        }
+/// The nodes of a plan, no more than a minority over the whole run if the plan is `bounded`. Says in the log
+/// where that is exceeded.
+pub(crate) fn bounded(plan: &Map<String, Json>, on: &Injection, fault: &str) -> Result<Vec<usize>, Error> {
+    let deployment = &on.deployment;
+    let (wanted, all) = (resolve(plan, deployment)?, deployment.nodes.len());
+    if field::<bool>(plan, "bounded")? {
+        return Ok(deployment.excuses.within_minority(&wanted, all));
     }
+    if deployment.excuses.exceeds_minority(&wanted, all) {
+        let who = names(deployment, &wanted);
+        let text = format!(
+            "`{fault}` on {who}: more than a minority of disks is harmed now, and even a correct system may lose data"
+        );
+        deployment.recorder.note(|time| {
+            let kind = "warning".to_owned();
+            Entry::Note(Box::new(Note { time, kind, node: None, text, data: Default::default() }))
+        });
+    }
+    Ok(wanted)
 }
 
-impl Validate for SlowDisk {
-    fn validate(&self) -> Result<(), Error> {
-        aimed(&self.targets, "slow-disk")
+/// What was done to whom, or that there was nobody left to do it to.
+pub(crate) fn done_to(does: &str, nodes: &[usize], deployment: &Deployment) -> String {
+    if nodes.is_empty() {
+        return "harmed nobody: as many nodes as a minority have been harmed already".into();
     }
+    format!("{does} {}", names(deployment, nodes))
 }
 
 #[async_trait]
-impl Fault for LostFsync {
+impl<H: DiskHarm> Fault for OnDisk<H> {
     fn name(&self) -> &str {
-        "lost-fsync"
+        H::NAME
     }
 
     fn needs(&self) -> BTreeSet<Capability> {
@@ -242,85 +142,37 @@ impl Fault for LostFsync {
     fn plan(&self, rng: &mut Rng, nodes: usize) -> Map<String, Json> {
         let mut drawn = Map::new();
         plan(rng, nodes, &self.targets, &mut drawn);
-        drawn.insert("files".into(), self.files.clone().into());
+        drawn.insert("bounded".into(), self.bounded.into());
+        self.harm.draw(rng, &mut drawn);
         drawn
     }
 
     async fn begin(&self, plan: &Map<String, Json>, on: &Injection) -> Result<Box<dyn Injected>, Error> {
-        let fault = DiskFault::LostFsync { files: field(plan, "files")? };
-        Standing::begin(plan, on, fault, "lost every flush of", |c| c.lost_fsyncs, true).await
-    }
-}
-
-#[async_trait]
-impl Fault for SlowDisk {
-    fn name(&self) -> &str {
-        "slow-disk"
-    }
-
-    fn needs(&self) -> BTreeSet<Capability> {
-        disks()
-    }
-
-    fn plan(&self, rng: &mut Rng, nodes: usize) -> Map<String, Json> {
-        let mut drawn = Map::new();
-        plan(rng, nodes, &self.targets, &mut drawn);
-        drawn.insert("delay_seconds".into(), self.delay.as_secs_f64().into());
-        drawn.insert("jitter_seconds".into(), self.jitter.as_secs_f64().into());
-        drawn
-    }
-
-    async fn begin(&self, plan: &Map<String, Json>, on: &Injection) -> Result<Box<dyn Injected>, Error> {
-        let seconds = |name| {
-            Duration::try_from_secs_f64(field(plan, name)?)
-                .map_err(|e| Error::Config(format!("`{name}`: {e}")))
-        };
-        let fault = DiskFault::Slow {
-            calls: vec![DiskCall::Write, DiskCall::Fsync],
-            files: "**".into(),
-            delay: seconds("delay_seconds")?,
-            jitter: seconds("jitter_seconds")?,
-        };
-        Standing::begin(plan, on, fault, "slowed the disk of", |c| c.delayed, false).await
-    }
-}
-
-/// A fault that stands on a disk until it is healed.
-struct Standing {
-    nodes: Vec<usize>,
-    description: String,
-    count: fn(&DiskCounters) -> u64,
-    before: Vec<u64>,
-    // Whether the power fails at the end: what is only lied about is not lost before.
-    power_fails: bool,
-}
-
-impl Standing {
-    async fn begin(
-        plan: &Map<String, Json>,
-        on: &Injection,
-        fault: DiskFault,
-        what: &str,
-        count: fn(&DiskCounters) -> u64,
-        power_fails: bool,
-    ) -> Result<Box<dyn Injected>, Error> {
         let deployment = &on.deployment;
-        let nodes = resolve(plan, deployment)?;
+        let nodes = bounded(plan, on, H::NAME)?;
+        let fault = H::fault(plan)?;
         let mut before = Vec::new();
         for &node in &nodes {
-            let disk = disk_of(deployment, node)?;
-            before.push(count(&disk.counters()));
-            let mut standing = disk.faults();
-            standing.push(fault.clone());
-            disk.set_faults(&standing).await?;
+            before.push(H::harmed(&deployment.disk(node)?.counters()));
+            if H::GRAVE {
+                deployment.excuses.begin(on.id, node);
+            }
+            deployment.lay_disk(on.id, node, vec![fault.clone()]).await?;
         }
-        let description = format!("{what} {}", names(deployment, &nodes));
-        Ok(Box::new(Standing { nodes, description, count, before, power_fails }))
+        let description = done_to(H::DOES, &nodes, deployment);
+        Ok(Box::new(Standing::<H> { nodes, description, before, harm: std::marker::PhantomData }))
     }
 }
 
+struct Standing<H> {
+    nodes: Vec<usize>,
+    description: String,
+    before: Vec<u64>,
+    harm: std::marker::PhantomData<H>,
+}
+
 #[async_trait]
-impl Injected for Standing {
+impl<H: DiskHarm> Injected for Standing<H> {
     fn nodes(&self) -> Vec<usize> {
         self.nodes.clone()
     }
@@ -330,24 +182,47 @@ impl Injected for Standing {
     }
 
     async fn end(self: Box<Self>, on: &Injection) -> Result<Evidence, Error> {
-        let (mut harmed, mut discarded) = (0, 0);
+        let deployment = &on.deployment;
+        let (mut harmed, mut discarded, mut restarted) = (0, 0, 0);
         for (&node, &before) in self.nodes.iter().zip(&self.before) {
-            let disk = disk_of(&on.deployment, node)?;
-            if self.power_fails {
-                on.deployment.hold_down(on.id, node).await?;
-                discarded += disk.power_loss(Loss::default()).await?.bytes;
+            let disk = deployment.disk(node)?;
+            if H::POWER_FAILS {
+                deployment.hold_down(on.id, node).await?;
+                discarded += disk.power_loss(PowerLoss::default()).await?.bytes;
             }
-            harmed += (self.count)(&disk.counters()) - before;
-            disk.heal().await?;
-            if self.power_fails {
-                on.deployment.let_up(on.id, node).await?;
+            if H::REREADS {
+                deployment.hold_down(on.id, node).await?;
+                deployment.let_up(on.id, node).await?;
+                // Whether it serves then or gives up is its own affair: either way it has read.
+                serves(deployment, node, REREAD_LIMIT, &deployment.stop).await;
+            }
+            let calls = H::harmed(&disk.counters()) - before;
+            harmed += calls;
+            if calls > 0 && (H::POWER_FAILS || H::REREADS) {
+                // What it holds is not what it was promised: no protocol that trusts its disk can do with that.
+                deployment.excuses.spoil(node);
+            }
+            deployment.lift_disk(on.id, node).await?;
+            if H::POWER_FAILS {
+                deployment.let_up(on.id, node).await?;
+            }
+            if H::GRAVE {
+                deployment.excuses.end(on.id, node);
+                restarted += usize::from(deployment.revive(node).await?);
             }
         }
         let mut measured = Map::new();
         measured.insert("calls_harmed".into(), harmed.into());
-        if self.power_fails {
+        if H::POWER_FAILS {
             measured.insert("discarded_bytes".into(), json!(discarded));
         }
-        Ok(Evidence { effective: harmed > 0, description: format!("{harmed} calls harmed"), measured })
+        let mut description = format!("{harmed} calls harmed");
+        if H::GRAVE {
+            measured.insert("nodes_that_gave_up".into(), restarted.into());
+            if restarted > 0 {
+                description += &format!("; {restarted} nodes gave up and were started again");
+            }
+        }
+        Ok(Evidence { effective: harmed > 0, description, measured })
     }
 }

@@ -326,6 +326,34 @@ impl Harm for Reset {
     }
 }
 
+/// Connections that are open die without a word: nothing of them arrives, and nobody is told. New ones work.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct HalfOpen {}
+
+impl Harm for HalfOpen {
+    const NAME: &'static str = "half-open";
+    const COUNTED: &'static str = "silenced";
+
+    fn draw(&self, _rng: &mut Rng, _drawn: &mut Map<String, Json>) {}
+
+    fn policy(_drawn: &Map<String, Json>) -> Result<LinkPolicy, Error> {
+        Ok(LinkPolicy { half_open: true, ..LinkPolicy::default() })
+    }
+
+    fn describe(_drawn: &Map<String, Json>) -> Result<String, Error> {
+        Ok("let every open connection die silently in".into())
+    }
+
+    fn harmed(counters: &LinkCounters) -> u64 {
+        counters.silenced
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
 fn seconds(drawn: &Map<String, Json>, name: &str) -> Result<Duration, Error> {
     Duration::try_from_secs_f64(field(drawn, name)?)
         .map_err(|e| Error::Config(format!("`{name}` of a planned fault: {e}")))
@@ -358,7 +386,7 @@ mod tests {
 
     #[test]
     fn options_are_read_and_nonsense_is_refused() {
-        for name in ["delay", "loss", "duplicate", "reorder", "corrupt", "bandwidth", "reset"] {
+        for name in ["delay", "loss", "duplicate", "reorder", "corrupt", "bandwidth", "reset", "half-open"] {
             assert_eq!(build(name, Json::Null).unwrap(), name);
             assert!(build(name, json!({ "targets": [] })).unwrap_err().contains("harm nobody"), "{name}");
             assert!(build(name, json!({ "no_such_option": 1 })).is_err(), "{name}");

@@ -4,17 +4,29 @@
 //! (`plan`), resolved on the live cluster (`begin`), undone and proven (`end`). A fault that cannot be shown
 //! to have taken effect says so; it never pretends.
 
+mod background;
 mod clock;
+mod damage;
 mod disk;
+mod disk_harms;
+mod flap;
 mod harms;
+mod inject;
+mod limits;
+mod members;
 mod partition;
+mod power;
 mod process;
 mod quality;
 mod registry;
+mod restarts;
+mod script;
 mod storm;
 mod timing;
+mod upgrade;
 mod victims;
 
 pub use registry::faults;
+pub use script::{Event, Script, Step, Together, When};
 pub use storm::Storm;
 pub use timing::Timing;

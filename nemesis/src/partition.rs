@@ -11,7 +11,7 @@ use squall_engine::seed::Rng;
 use squall_engine::{Deployment, Error, Injection};
 
 use crate::registry::Validate;
-use crate::victims::{field, names};
+use crate::victims::{exact, field, names};
 
 /// Who is cut from whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,9 +140,14 @@ fn resolve(plan: &Map<String, Json>, deployment: &Deployment) -> Result<Resolved
     if order.iter().any(|n| *n >= deployment.nodes.len()) || size > order.len() {
         return Err(Error::Config("the planned partition names nodes that are not there".into()));
     }
-    if let (Shape::IsolateLeader, Some((leader, _))) = (shape, deployment.leader.now()) {
-        order.retain(|n| *n != leader);
-        order.insert(0, leader);
+    let alone = match (shape, exact(plan)?) {
+        (Shape::IsolateLeader, Some(exact)) => exact.first().copied(),
+        (Shape::IsolateLeader, None) => deployment.leader.now().map(|(leader, _)| leader),
+        _ => None,
+    };
+    if let Some(alone) = alone {
+        order.retain(|n| *n != alone);
+        order.insert(0, alone);
     }
     let cut = links(shape, &order, size, outwards, deployment.workers);
     let (inside, outside) = (names(deployment, &order[..size]), names(deployment, &order[size..]));

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
-use squall_cluster::{Capability, ProgramState};
+use squall_cluster::Capability;
 use squall_engine::protocol::{Evidence, Fault, Injected};
 use squall_engine::seed::Rng;
-use squall_engine::{Deployment, Error, Injection};
+use squall_engine::{Error, Injection};
 
 use crate::registry::Validate;
-use crate::victims::{EVERY_KIND, Victims, names, plan, resolve};
+use crate::victims::{EVERY_KIND, Victims, aimed, names, plan, resolve};
 
 /// Kills (SIGKILL) the programs of some nodes; they are started again when the fault ends.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -43,10 +43,7 @@ impl Default for Aim {
 
 impl Aim {
     fn validate(&self, fault: &str) -> Result<(), Error> {
-        if self.targets.is_empty() {
-            return Err(Error::Config(format!("`targets` of `{fault}` is empty: it would harm nobody")));
-        }
-        Ok(())
+        aimed(&self.targets, fault)
     }
 
     fn plan(&self, rng: &mut Rng, nodes: usize) -> Map<String, Json> {
@@ -133,18 +130,10 @@ impl Killed {
         while let Some(killed) = kills.join_next().await {
             ended += killed.map_err(|e| Error::Broken(format!("a kill ended: {e}")))??;
         }
-        let gone = nodes.iter().all(|&node| running(deployment, node) == 0);
+        let gone = nodes.iter().all(|&node| deployment.running(node) == 0);
         let description = format!("killed {}", names(deployment, &nodes));
         Ok(Box::new(Killed { nodes, description, ended, gone }))
     }
-}
-
-fn running(deployment: &Deployment, node: usize) -> usize {
-    let programs = deployment.target.programs(node, &deployment.layout);
-    programs
-        .iter()
-        .filter(|p| matches!(deployment.nodes[node].state(&p.name), ProgramState::Running { .. }))
-        .count()
 }
 
 #[async_trait]
@@ -197,8 +186,7 @@ impl Fault for Pause {
         let mut stopped = 0;
         for &node in &nodes {
             // A node that is down just now has nothing to stop.
-            stopped +=
-                usize::from(running(deployment, node) > 0 && deployment.nodes[node].is_paused().await?);
+            stopped += usize::from(deployment.running(node) > 0 && deployment.nodes[node].is_paused().await?);
         }
         let description = format!("paused {}", names(deployment, &nodes));
         Ok(Box::new(Paused { nodes, description, stopped }))

@@ -44,7 +44,7 @@ pub(crate) trait Harm: DeserializeOwned + Default + Debug + Send + Sync + 'stati
 /// Which directions between the victims and the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Direction {
+pub(crate) enum Direction {
     Both,
     Outwards,
     Inwards,
@@ -132,7 +132,7 @@ impl<H: Harm> Fault for OnLinks<H> {
 }
 
 /// Directed links between the victims and everybody else; among all nodes if all are victims.
-fn around(
+pub(crate) fn around(
     deployment: &Deployment,
     victims: &[usize],
     direction: Direction,

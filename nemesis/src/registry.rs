@@ -5,11 +5,19 @@ use std::sync::Arc;
 use squall_engine::protocol::{Fault, FaultKind, options};
 
 use crate::clock::Clock;
-use crate::disk::{LostFsync, PowerLoss, SlowDisk, TornWrite};
-use crate::harms::{Bandwidth, Corrupt, Delay, Duplicate, Loss, Reorder, Reset};
+use crate::damage::{BitFlip, Truncate};
+use crate::disk::OnDisk;
+use crate::disk_harms::{DiskErrors, DiskFull, LostFsync, SlowDisk, StaleRead};
+use crate::flap::Flap;
+use crate::harms::{Bandwidth, Corrupt, Delay, Duplicate, HalfOpen, Loss, Reorder, Reset};
+use crate::limits::{Cpu, Memory};
+use crate::members::Membership;
 use crate::partition::Partition;
+use crate::power::{PowerLoss, TornWrite};
 use crate::process::{Kill, Pause, RestartAll};
 use crate::quality::OnLinks;
+use crate::restarts::{CrashLoop, GracefulStop, RollingRestart};
+use crate::upgrade::Upgrade;
 
 /// The faults that a campaign can name.
 pub fn faults() -> Vec<FaultKind> {
@@ -26,14 +34,52 @@ pub fn faults() -> Vec<FaultKind> {
             "link-quality",
         ),
         kind::<OnLinks<Reset>>("reset", "resets TCP connections", "link-quality"),
+        kind::<OnLinks<HalfOpen>>(
+            "half-open",
+            "lets open TCP connections die without a word",
+            "link-quality",
+        ),
+        kind::<Flap>("flap", "lets links go down and come up in turn, until they hold", "links"),
         kind::<Kill>("kill", "kills a node's programs (SIGKILL) and starts them again later", "nodes"),
         kind::<Pause>("pause", "stops a node's programs (SIGSTOP) and lets them go on later", "nodes"),
         kind::<RestartAll>("restart-all", "kills every node at once and starts all again", "nodes"),
+        kind::<GracefulStop>(
+            "stop",
+            "asks a node's programs to end (SIGTERM) and starts them later",
+            "nodes",
+        ),
+        kind::<RollingRestart>(
+            "rolling-restart",
+            "restarts every node in order, one after the other",
+            "nodes",
+        ),
+        kind::<CrashLoop>("crash-loop", "kills a node's programs soon after each start", "nodes"),
+        kind::<Cpu>("cpu", "lets a node's programs run for a share of the time", "cpu-limit"),
+        kind::<Memory>("memory", "leaves a node's programs little memory", "memory-limit"),
         kind::<Clock>("clock", "moves a node's wall clock: jumps, drifts, strobes, freezes", "clock"),
         kind::<PowerLoss>("power-loss", "cuts a node's power: what was not durable is gone", "disk"),
         kind::<TornWrite>("torn-write", "the same, with writes under way there in part", "disk"),
-        kind::<LostFsync>("lost-fsync", "flushes of a minority lie; then its power fails", "disk"),
-        kind::<SlowDisk>("slow-disk", "makes writes and flushes slow", "disk"),
+        kind::<OnDisk<LostFsync>>("lost-fsync", "flushes of a minority lie; then its power fails", "disk"),
+        kind::<OnDisk<DiskErrors>>(
+            "disk-error",
+            "fails chosen calls on chosen files: EIO, ENOSPC, EROFS",
+            "disk",
+        ),
+        kind::<OnDisk<DiskFull>>("disk-full", "leaves no room on a disk: ENOSPC", "disk"),
+        kind::<OnDisk<SlowDisk>>("slow-disk", "makes writes and flushes slow", "disk"),
+        kind::<OnDisk<StaleRead>>("stale-read", "lets overwritten blocks read as they were before", "disk"),
+        kind::<BitFlip>("bit-flip", "flips bits in files of a killed node, for good", "disk"),
+        kind::<Truncate>("truncate", "cuts the ends off files of a killed node, for good", "disk"),
+        kind::<Membership>(
+            "membership",
+            "removes a node and lets it join again, with its data or without",
+            "nodes, and a target that can change its members",
+        ),
+        kind::<Upgrade>(
+            "upgrade",
+            "restarts every node in order with other options of the target",
+            "nodes, and a target that can be upgraded",
+        ),
     ]
 }
 

@@ -8,14 +8,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::{Map, Value as Json};
 use squall_cluster::Capability;
-use squall_engine::protocol::{Evidence, Fault, Injected, Nemesis, Target};
+use squall_engine::protocol::{Fault, Nemesis, Target};
 use squall_engine::seed::Seed;
-use squall_engine::{Deployment, Error, Injection};
-use squall_history::{Entry, Fault as FaultEntry, FaultPhase};
+use squall_engine::{Deployment, Error};
 use tokio::task::JoinSet;
 
+use crate::inject::{Planned, perform};
 use crate::timing::Timing;
 
 /// See the module. With no faults it is calm.
@@ -24,16 +23,6 @@ pub struct Storm {
     seed: Seed,
     timing: Timing,
     faults: Vec<Arc<dyn Fault>>,
-}
-
-/// One injection as the seed decides it. Times count from the beginning of the main phase, in nanoseconds; it
-/// ends with the main phase at the latest.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Planned {
-    pub id: u32,
-    pub begin: u64,
-    pub end: u64,
-    pub plan: Map<String, Json>,
 }
 
 impl Storm {
@@ -69,16 +58,7 @@ impl Nemesis for Storm {
     }
 
     fn fits(&self, target: &dyn Target) -> Result<(), Error> {
-        for fault in &self.faults {
-            if let Some(why) = target.refuses(fault.name()) {
-                let (fault, target) = (fault.name(), target.name());
-                return Err(Error::Config(format!(
-                    "the target `{target}` cannot take the fault `{fault}`: {why}"
-                )));
-            }
-            fault.fits(target)?;
-        }
-        Ok(())
+        self.faults.iter().try_for_each(|fault| fits(&**fault, target))
     }
 
     async fn run(self: Box<Self>, deployment: Arc<Deployment>, until: u64) -> Result<(), Error> {
@@ -101,6 +81,15 @@ impl Nemesis for Storm {
     }
 }
 
+/// Refuses a fault that a target cannot take.
+pub(crate) fn fits(fault: &dyn Fault, target: &dyn Target) -> Result<(), Error> {
+    if let Some(why) = target.refuses(fault.name()) {
+        let (fault, target) = (fault.name(), target.name());
+        return Err(Error::Config(format!("the target `{target}` cannot take the fault `{fault}`: {why}")));
+    }
+    fault.fits(target)
+}
+
 async fn run_lane(
     fault: Arc<dyn Fault>,
     planned: Vec<Planned>,
@@ -119,61 +108,10 @@ async fn run_lane(
         if !sleep_until(injection.begin).await {
             break;
         }
-        let on = Injection { id: injection.id, deployment: deployment.clone() };
-        let injected = fault.begin(&injection.plan, &on).await.map_err(|e| cannot(&*fault, "begin", e))?;
-        record_begin(&on, &*fault, &*injected, &injection);
-        sleep_until(injection.end).await;
-        let nodes = injected.nodes();
-        let ended = injected.end(&on).await;
-        deployment.set_active(on.id, None);
-        let evidence = ended.map_err(|e| cannot(&*fault, "end", e))?;
-        record_end(&on, &*fault, &nodes, evidence);
+        let over = async {
+            sleep_until(injection.end).await;
+        };
+        perform(&*fault, &injection, over, &deployment).await?;
     }
     Ok(())
-}
-
-fn cannot(fault: &dyn Fault, what: &str, e: Error) -> Error {
-    Error::Broken(format!("the fault `{}` could not {what}: {e}", fault.name()))
-}
-
-fn record_begin(on: &Injection, fault: &dyn Fault, injected: &dyn Injected, planned: &Planned) {
-    let deployment = &on.deployment;
-    let description = injected.description();
-    deployment.set_active(on.id, Some(format!("{}: {description}", fault.name())));
-    let nodes = injected.nodes().into_iter().map(|n| deployment.name(n)).collect();
-    deployment.recorder.note(|time| {
-        Entry::Fault(Box::new(FaultEntry {
-            time,
-            phase: FaultPhase::Begin,
-            id: on.id,
-            kind: fault.name().to_owned(),
-            nodes,
-            description,
-            detail: serde_json::json!({
-                "plan": planned.plan,
-                "planned_begin_nanos": planned.begin,
-                "planned_end_nanos": planned.end,
-            }),
-            effective: None,
-            evidence: Default::default(),
-        }))
-    });
-}
-
-fn record_end(on: &Injection, fault: &dyn Fault, nodes: &[usize], evidence: Evidence) {
-    let deployment = &on.deployment;
-    let nodes = nodes.iter().map(|n| deployment.name(*n)).collect();
-    deployment.recorder.note(|time| {
-        Entry::Fault(Box::new(FaultEntry {
-            time,
-            phase: FaultPhase::End,
-            id: on.id,
-            kind: fault.name().to_owned(),
-            nodes,
-            description: evidence.description,
-            detail: Json::Null,
-            effective: Some(evidence.effective),
-            evidence: evidence.measured.into_iter().collect(),
-        }))
-    });
 }

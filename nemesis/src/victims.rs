@@ -41,15 +41,29 @@ pub(crate) fn plan(rng: &mut Rng, nodes: usize, among: &[Victims], plan: &mut Ma
     plan.insert("nodes".into(), order.into());
 }
 
+/// Under this name a plan carries the nodes that were harmed when it was carried out before, to be harmed
+/// again whatever their roles are now.
+pub(crate) const EXACT: &str = "exact";
+
+/// The nodes that a plan insists on.
+pub(crate) fn exact(plan: &Map<String, Json>) -> Result<Option<Vec<usize>>, Error> {
+    if plan.contains_key(EXACT) { field(plan, EXACT).map(Some) } else { Ok(None) }
+}
+
 /// The nodes of a plan, as places in the cluster. The leader is asked for now; if nobody leads, the node
 /// drawn takes its place.
 pub(crate) fn resolve(plan: &Map<String, Json>, deployment: &Deployment) -> Result<Vec<usize>, Error> {
-    let drawn: Vec<usize> = field(plan, "nodes")?;
-    let victims: Victims = field(plan, "targets")?;
-    Ok(match (victims, deployment.leader.now()) {
-        (Victims::Leader, Some((leader, _))) => vec![leader],
-        _ => drawn,
-    })
+    let drawn: Vec<usize> = match exact(plan)? {
+        Some(nodes) => nodes,
+        None => match (field::<Victims>(plan, "targets")?, deployment.leader.now()) {
+            (Victims::Leader, Some((leader, _))) => vec![leader],
+            _ => field(plan, "nodes")?,
+        },
+    };
+    if drawn.iter().any(|n| *n >= deployment.nodes.len()) {
+        return Err(Error::Config("the planned fault names nodes that are not there".into()));
+    }
+    Ok(drawn)
 }
 
 /// A part of a plan. Plans are made by this crate, or come from a file that a person may have changed.
@@ -59,6 +73,14 @@ pub(crate) fn field<T: serde::de::DeserializeOwned>(
 ) -> Result<T, Error> {
     let value = plan.get(name).cloned().unwrap_or(Json::Null);
     serde_json::from_value(value).map_err(|e| Error::Config(format!("`{name}` of a planned fault: {e}")))
+}
+
+/// An error for a fault that could be aimed at nobody.
+pub(crate) fn aimed(targets: &[Victims], fault: &str) -> Result<(), Error> {
+    if targets.is_empty() {
+        return Err(Error::Config(format!("`targets` of `{fault}` is empty: it would harm nobody")));
+    }
+    Ok(())
 }
 
 /// Names of nodes, for people.

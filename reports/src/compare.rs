@@ -1,12 +1,13 @@
-//! Two campaigns side by side, paired by name and seed: the same load and the same faults, on two versions of
-//! a database, say.
+//! Two campaigns side by side, paired by seed: the same load and the same faults, on two versions of a database,
+//! say. Runs of one name and seed are a pair; of the others, those of one seed whose names differ in the target
+//! alone.
 //!
 //! A change of a figure is claimed only if chance does not explain it: if the signs of the pairs' differences
 //! were random, a mean difference as large as the one seen would be rarer than one in twenty (the paired
 //! permutation test, exact up to [`EXACT`] pairs, beyond that by the normal approximation). That takes at
 //! least six pairs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::Serialize;
 
@@ -33,10 +34,10 @@ pub struct Comparison {
     pub figures: Vec<Difference>,
 }
 
-/// A figure of the runs of one name.
+/// A figure of all repeats of one combination.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Difference {
-    /// The runs' name.
+    /// The combination's name; both, where the targets differ.
     pub name: String,
     /// The figure; its unit is in it.
     pub figure: &'static str,
@@ -54,54 +55,84 @@ pub struct Difference {
 
 /// Compares two campaigns. Where several runs have one name and seed, they are paired in order.
 pub fn compare(first: &[Results], second: &[Results]) -> Comparison {
-    let (a, b) = (by_place(first), by_place(second));
-    let missing = |from: &Places<'_>, other: &Places<'_>| -> Vec<String> {
-        from.keys()
-            .filter(|k| !other.contains_key(*k))
-            .map(|(name, seed, _)| format!("{name} (seed {seed})"))
-            .collect()
-    };
-    let pairs: Vec<(&Results, &Results)> = a.iter().filter_map(|(k, r)| Some((*r, *b.get(k)?))).collect();
+    let mut pairs = Vec::new();
+    let (left, right) = pair(first.iter().collect(), second.iter().collect(), by_name, &mut pairs);
+    let (left, right) = pair(left, right, by_storm, &mut pairs);
+    let named = |r: &&Results| format!("{} (seed {})", r.run.name, r.run.seed);
     let outcomes = pairs.iter().filter(|(a, b)| a.run.outcome != b.run.outcome);
     Comparison {
         pairs: pairs.len(),
-        only_first: missing(&a, &b),
-        only_second: missing(&b, &a),
-        outcomes: outcomes
-            .map(|(a, b)| (a.run.name.clone(), a.run.seed, a.run.outcome, b.run.outcome))
-            .collect(),
+        only_first: left.iter().map(named).collect(),
+        only_second: right.iter().map(named).collect(),
+        outcomes: outcomes.map(|p| (label(p), p.0.run.seed, p.0.run.outcome, p.1.run.outcome)).collect(),
         figures: differences(&pairs),
     }
 }
 
-type Places<'a> = BTreeMap<(&'a str, u64, usize), &'a Results>;
+type Pair<'a> = (&'a Results, &'a Results);
+type Key<'a> = (&'a str, u64);
 
-fn by_place(runs: &[Results]) -> Places<'_> {
-    let mut places = Places::new();
-    for r in runs {
-        let nth =
-            places.range((&*r.run.name, r.run.seed, 0)..=(&*r.run.name, r.run.seed, usize::MAX)).count();
-        places.insert((&r.run.name, r.run.seed, nth), r);
+/// Moves what has one key on both sides into `pairs`, in order, and gives back the rest of each side.
+fn pair<'a>(
+    first: Vec<&'a Results>,
+    second: Vec<&'a Results>,
+    key: fn(&'a Results) -> Key<'a>,
+    pairs: &mut Vec<Pair<'a>>,
+) -> (Vec<&'a Results>, Vec<&'a Results>) {
+    let mut waiting: BTreeMap<Key<'a>, VecDeque<&'a Results>> = BTreeMap::new();
+    second.into_iter().for_each(|r| waiting.entry(key(r)).or_default().push_back(r));
+    let mut left = Vec::new();
+    for r in first {
+        match waiting.get_mut(&key(r)).and_then(VecDeque::pop_front) {
+            Some(other) => pairs.push((r, other)),
+            None => left.push(r),
+        }
     }
-    places
+    (left, waiting.into_values().flatten().collect())
 }
 
-fn differences(pairs: &[(&Results, &Results)]) -> Vec<Difference> {
-    let mut values: BTreeMap<(&str, &'static str), Vec<(f64, f64)>> = BTreeMap::new();
+fn by_name(r: &Results) -> Key<'_> {
+    (&r.run.name, r.run.seed)
+}
+
+/// A run's name without its target: what load and which faults it had, and which repeat it was.
+fn by_storm(r: &Results) -> Key<'_> {
+    let workload = format!("-{}", r.run.workload);
+    let at = r.run.name.find(&workload).filter(|_| !r.run.workload.is_empty());
+    (at.map_or(&r.run.name, |at| &r.run.name[at + 1..]), r.run.seed)
+}
+
+/// What a pair is called: both names where they differ.
+fn label((a, b): &Pair<'_>) -> String {
+    if a.run.name == b.run.name { a.run.name.clone() } else { format!("{} / {}", a.run.name, b.run.name) }
+}
+
+/// Repeats of one combination are compared together: their names end in the number of the repeat.
+fn combination(pair: &Pair<'_>) -> String {
+    let strip = |name: &str| match name.rsplit_once("-r") {
+        Some((head, n)) if !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()) => head.to_owned(),
+        _ => name.to_owned(),
+    };
+    let (a, b) = (strip(&pair.0.run.name), strip(&pair.1.run.name));
+    if a == b { a } else { format!("{a} / {b}") }
+}
+
+fn differences(pairs: &[Pair<'_>]) -> Vec<Difference> {
+    let mut values: BTreeMap<(String, &'static str), Vec<(f64, f64)>> = BTreeMap::new();
     for (a, b) in pairs {
         let (Some(first), Some(second)) = (a.figures, b.figures) else { continue };
         let second: BTreeMap<&str, f64> = second.named().into_iter().collect();
         for (figure, x) in first.named() {
             if let Some(y) = second.get(figure) {
-                values.entry((&a.run.name, figure)).or_default().push((x, *y));
+                values.entry((combination(&(*a, *b)), figure)).or_default().push((x, *y));
             }
         }
     }
-    let difference = |((name, figure), values): ((&str, &'static str), Vec<(f64, f64)>)| {
+    let difference = |((name, figure), values): ((String, &'static str), Vec<(f64, f64)>)| {
         let apart: Vec<f64> = values.iter().map(|(x, y)| y - x).collect();
         let chance = chance(&apart);
         Difference {
-            name: name.to_owned(),
+            name,
             figure,
             pairs: values.len(),
             first: middle(&mut values.iter().map(|(x, _)| *x).collect::<Vec<_>>()),
@@ -184,6 +215,21 @@ mod tests {
         assert_eq!(c.pairs, 1);
         assert_eq!(c.only_first, ["a (seed 1)", "b (seed 1)"]);
         assert_eq!(c.only_second, ["a (seed 2)"]);
+    }
+
+    #[test]
+    fn two_versions_of_a_target_are_paired_and_their_repeats_compared_together() {
+        let of = |target: &str, slower: f64| -> Vec<Results> {
+            let one = |r: u64| {
+                let results = run(&format!("{target}-set-kill-r{r}"), 100 + r, 1000.0 - slower + r as f64);
+                Results { run: RunResult { workload: "set".into(), ..results.run }, ..results }
+            };
+            (1..=7).map(one).collect()
+        };
+        let c = compare(&of("etcd.version=3.4", 0.0), &of("etcd.version=3.5", 20.0));
+        assert_eq!((c.pairs, c.only_first.len(), c.only_second.len()), (7, 0, 0));
+        assert_eq!(rate(&c).name, "etcd.version=3.4-set-kill / etcd.version=3.5-set-kill");
+        assert_eq!((rate(&c).pairs, rate(&c).changed), (7, true));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use squall_checkers::Valid;
 
 use crate::text::{count, cut, inert};
-use crate::{Document, RunOutcome, RunResult};
+use crate::{Document, RunOutcome, RunResult, Signature, State};
 
 /// GitHub shows ten annotations of a step; more would hide which run they are of.
 const ANNOTATIONS: usize = 10;
@@ -73,6 +73,26 @@ pub fn job_summary(document: &Document) -> String {
     out
 }
 
+/// The part of a job's summary on anomalies over the nights: a table, new ones first. Empty if there are none.
+pub fn triage_summary(signatures: &[Signature]) -> String {
+    if signatures.is_empty() {
+        return String::new();
+    }
+    let mut out = String::from("\n### Anomalies over time\n\n| state | signature | times | last seen |\n");
+    out.push_str("| --- | --- | ---: | --- |\n");
+    for s in signatures {
+        let state = match s.state {
+            State::New => "🆕 new",
+            State::Known => "🔁 known",
+            State::Gone => "✅ gone",
+            State::Untested => "❔ not looked for",
+        };
+        let _ =
+            writeln!(out, "| {state} | {} | {} | {} |", markdown(&s.signature), s.seen, markdown(&s.last));
+    }
+    out
+}
+
 /// Text that Markdown and the HTML within it leave alone.
 fn markdown(text: &str) -> String {
     let mut out = String::new();
@@ -115,6 +135,19 @@ mod tests {
         assert_eq!(text.matches("::").count(), 2, "nothing can begin another command");
         let passed = document(None, vec![]);
         assert_eq!(annotations(&passed), "");
+    }
+
+    #[test]
+    fn anomalies_over_time_are_a_table_that_values_cannot_leave() {
+        let s = Signature {
+            signature: "a|<b>".into(),
+            seen: 3,
+            first: "n1".into(),
+            last: "n3".into(),
+            state: State::Known,
+        };
+        assert!(triage_summary(&[s]).ends_with("| 🔁 known | a\\|&lt;b&gt; | 3 | n3 |\n"));
+        assert_eq!(triage_summary(&[]), "");
     }
 
     #[test]

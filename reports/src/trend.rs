@@ -4,7 +4,7 @@
 //! further from their median than three times the scaled median absolute deviation and than a tenth of the
 //! median. With fewer than [`BASIS`] earlier values nothing is claimed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use squall_checkers::Valid;
@@ -80,6 +80,8 @@ pub enum State {
     Known,
     /// Not seen in the last run.
     Gone,
+    /// Seen before; nothing that showed it was run last.
+    Untested,
 }
 
 /// Folds runs, given with their labels in the order of time, into a trend for each name.
@@ -101,11 +103,14 @@ fn trend(name: &str, runs: &[(&str, &Results)]) -> Trend {
             figures: r.figures.iter().flat_map(|f| f.named()).collect(),
         })
         .collect();
+    // A run is a night of its own here.
+    let each: Vec<(&str, &[&Results])> =
+        runs.iter().map(|(label, r)| (*label, std::slice::from_ref(r))).collect();
     let changes = points.last().map(|last| last.figures.keys().filter_map(|f| change(f, &points)).collect());
     Trend {
         name: name.to_owned(),
         changes: changes.unwrap_or_default(),
-        signatures: signatures(runs),
+        signatures: signatures(&each),
         points,
     }
 }
@@ -133,28 +138,50 @@ pub(crate) fn middle(values: &mut [f64]) -> f64 {
     if n % 2 == 1 { values[n / 2] } else { f64::midpoint(values[n / 2 - 1], values[n / 2]) }
 }
 
-fn signatures(runs: &[(&str, &Results)]) -> Vec<Signature> {
-    let mut seen: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (i, (_, r)) in runs.iter().enumerate() {
-        for anomaly in r.run.checks.values().flat_map(|c| &c.anomalies) {
-            let places = seen.entry(&anomaly.signature).or_default();
-            if places.last() != Some(&i) {
-                places.push(i);
+/// Every anomaly of several nights, each with all of its runs, in the order of time: which are new tonight (the
+/// last), which were seen before, and which are gone. One whose runs were not run tonight is neither.
+pub fn triage(nights: &[(String, Vec<&Results>)]) -> Vec<Signature> {
+    let nights: Vec<(&str, &[&Results])> = nights.iter().map(|(l, r)| (l.as_str(), r.as_slice())).collect();
+    signatures(&nights)
+}
+
+/// Where one anomaly was seen.
+#[derive(Default)]
+struct Sightings<'a> {
+    /// Nights, ascending.
+    nights: Vec<usize>,
+    /// Names of runs.
+    names: BTreeSet<&'a str>,
+}
+
+fn signatures(nights: &[(&str, &[&Results])]) -> Vec<Signature> {
+    let mut seen: BTreeMap<&str, Sightings<'_>> = BTreeMap::new();
+    for (i, (_, runs)) in nights.iter().enumerate() {
+        for r in *runs {
+            for anomaly in r.run.checks.values().flat_map(|c| &c.anomalies) {
+                let sightings = seen.entry(&anomaly.signature).or_default();
+                sightings.names.insert(&r.run.name);
+                if sightings.nights.last() != Some(&i) {
+                    sightings.nights.push(i);
+                }
             }
         }
     }
-    let latest = runs.len().saturating_sub(1);
-    let told = seen.into_iter().filter_map(|(signature, places)| {
-        let (first, last) = (*places.first()?, *places.last()?);
+    let latest = nights.len().saturating_sub(1);
+    let tonight: BTreeSet<&str> = nights.last().iter().flat_map(|n| n.1).map(|r| &*r.run.name).collect();
+    let told = seen.into_iter().filter_map(|(signature, at)| {
+        let (first, last) = (*at.nights.first()?, *at.nights.last()?);
+        let looked_for = at.names.iter().any(|name| tonight.contains(name));
         let state = match (first == latest, last == latest) {
             (true, _) => State::New,
             (false, true) => State::Known,
-            (false, false) => State::Gone,
+            (false, false) if looked_for => State::Gone,
+            (false, false) => State::Untested,
         };
-        let label = |i: usize| runs[i].0.to_owned();
+        let label = |i: usize| nights[i].0.to_owned();
         Some(Signature {
             signature: signature.to_owned(),
-            seen: places.len(),
+            seen: at.nights.len(),
             first: label(first),
             last: label(last),
             state,
@@ -214,6 +241,20 @@ mod tests {
             told.iter().map(|s| (s.signature.as_str(), s.seen, s.state, s.last.as_str())).collect();
         assert_eq!(told, [("known", 2, State::Known, "night 3"), ("gone", 1, State::Gone, "night 0")]);
         assert_eq!(only(&[run(0.0, None), run(0.0, Some("x"))]).signatures[0].state, State::New);
+    }
+
+    #[test]
+    fn an_anomaly_is_gone_only_where_it_was_looked_for() {
+        let named = |name: &str, signature: Option<&str>| {
+            let r = run(0.0, signature);
+            Results { run: crate::RunResult { name: name.into(), ..r.run }, ..r }
+        };
+        let first = [named("a", Some("x")), named("b", Some("y")), named("c", Some("z"))];
+        let second = [named("a", None), named("b", Some("y")), named("d", Some("w"))];
+        let nights = [("1".to_owned(), first.iter().collect()), ("2".to_owned(), second.iter().collect())];
+        let told: Vec<_> = triage(&nights).into_iter().map(|s| (s.signature, s.state)).collect();
+        let expected = [("w", State::New), ("y", State::Known), ("x", State::Gone), ("z", State::Untested)];
+        assert_eq!(told, expected.map(|(s, state)| (s.to_owned(), state)));
     }
 
     #[test]

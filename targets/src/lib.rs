@@ -4,9 +4,12 @@
 //! `fail` or `info`, with its source. Clients never retry, never follow a redirect of a write, and talk to
 //! their own node only.
 
+pub mod declared;
 mod etcd;
+pub mod external;
 mod http;
 mod raftkv;
+mod recipes;
 mod registry;
 
 pub use registry::targets;

@@ -7,6 +7,7 @@ mod dice;
 mod lock;
 mod register;
 mod rows;
+mod transactions;
 
 pub use busy::{Answer, Asked, Load, busy};
 pub use collection::{priority_queue, queue, set, stack};
@@ -14,3 +15,4 @@ pub use dice::Dice;
 pub use lock::mutex;
 pub use register::{Values, register, stale_register};
 pub use rows::{Row, rows};
+pub use transactions::{Form, TransactionRow, transaction_rows, write_text};

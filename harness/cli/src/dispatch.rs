@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use crate::args::{Cli, Command};
-use crate::{Exit, Registry, bench, check, commands, export, run, verify};
+use crate::{Exit, Registry, bench, check, commands, export, museum, run, verify};
 
 pub(crate) fn dispatch(registry: &Registry, cli: &Cli) -> anyhow::Result<Exit> {
     match &cli.command {
@@ -11,8 +11,10 @@ pub(crate) fn dispatch(registry: &Registry, cli: &Cli) -> anyhow::Result<Exit> {
         Command::Check(args) => check::check(args),
         Command::Verify(args) => verify::verify(args),
         Command::Analyze(args) => run::analyze(registry, args),
+        Command::Replay(args) => run::replay(registry, args),
+        Command::Shrink(args) => run::shrink(registry, args),
         Command::Bench(args) => bench::bench(args),
-        Command::Raftkv { args } => Ok(raftkv(args.clone())),
+        Command::Raftkv { args } => raftkv(registry, args.clone()),
         Command::Export(args) => export::export(args),
         Command::List(args) => commands::list(registry, args),
         Command::Doctor(args) => commands::doctor(registry, args),
@@ -22,8 +24,12 @@ pub(crate) fn dispatch(registry: &Registry, cli: &Cli) -> anyhow::Result<Exit> {
     }
 }
 
-/// Its command line is its own.
-pub(crate) fn raftkv(args: impl IntoIterator<Item = OsString>) -> Exit {
+/// Its command line is its own, but for what needs the harness.
+pub(crate) fn raftkv(registry: &Registry, args: impl IntoIterator<Item = OsString>) -> anyhow::Result<Exit> {
+    let mut args = args.into_iter().peekable();
+    if args.next_if(|a| a == "museum").is_some() {
+        return museum::museum(registry, args);
+    }
     let code = squall_raftkv::cli::run(args);
-    Exit::from_code(u8::try_from(code).unwrap_or(Exit::Broken.code()))
+    Ok(Exit::from_code(u8::try_from(code).unwrap_or(Exit::Broken.code())))
 }

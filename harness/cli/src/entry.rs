@@ -37,17 +37,25 @@ fn guard(run: impl FnOnce() -> Exit) -> Exit {
 fn early() {
     // The local provider's keeper takes over here and never returns.
     squall_local::keeper::run_if_asked();
+    // Parts of measurements, which want a process without threads too.
+    squall_local::clock::bench::run_if_asked();
+    squall_local::faultfs::bench::run_if_asked();
 }
 
 fn run(registry: &Registry, args: Vec<OsString>) -> Exit {
     if args.get(1).is_some_and(|a| a == "raftkv") {
-        return dispatch::raftkv(args.into_iter().skip(2));
+        return ended(dispatch::raftkv(registry, args.into_iter().skip(2)));
     }
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(e) => return refuse(&e),
     };
-    dispatch::dispatch(registry, &cli).unwrap_or_else(|e| {
+    ended(dispatch::dispatch(registry, &cli))
+}
+
+/// An error is said once, and becomes the exit code that it means.
+fn ended(result: anyhow::Result<Exit>) -> Exit {
+    result.unwrap_or_else(|e| {
         say(&format!("squall: {e:#}"));
         Exit::of_error(&e)
     })

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 use squall_checkers::Check;
 use squall_engine::protocol::{Fault, FaultKind, Kind, Target, TargetKind, Workload, WorkloadKind};
+use squall_targets::declared::Declared;
 
-use crate::Refused;
 use crate::suggest::hint;
+use crate::{Refused, declared};
 
 /// See the module. [`Registry::default`] has everything that comes built in; [`Registry::empty`] has nothing.
 pub struct Registry {
@@ -85,8 +86,11 @@ impl Registry {
         &self.checks
     }
 
-    /// Makes a target from its name and options.
+    /// Makes a target from its name, or from the path of its description, and options.
     pub fn make_target(&self, name: &str, options: &Json) -> anyhow::Result<Arc<dyn Target>> {
+        if declared::is_path(name) {
+            return Ok(Arc::new(Declared::new(declared::load(name)?, options)?));
+        }
         Ok((find("target", &self.targets, name)?.build)(options)?)
     }
 

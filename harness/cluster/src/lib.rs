@@ -10,6 +10,7 @@ mod capability;
 mod clock;
 mod disk;
 mod error;
+mod limits;
 mod links;
 mod node;
 mod program;
@@ -21,7 +22,8 @@ pub use disk::{
     Damage, Damaged, Discarded, Disk, DiskCall, DiskCounters, DiskError, DiskFault, PowerLoss, Torn,
 };
 pub use error::Error;
+pub use limits::{Limits, Usage};
 pub use links::{Delay, DelayShape, Endpoint, LinkCounters, LinkPolicy, Links, Loss};
-pub use node::{ExitEvent, Node, Output, ProgramState};
+pub use node::{Conversation, ExitEvent, Node, Output, ProgramState};
 pub use program::{Exit, Program};
 pub use provider::{ClientNet, Cluster, ClusterSpec, Provider, Teardown};

@@ -72,6 +72,9 @@ pub struct LinkPolicy {
     pub rate_bytes: Option<u64>,
     /// Answers TCP segments with a reset instead of delivering them.
     pub reset: bool,
+    /// Lets connections that were open before die without a word: only TCP connections whose first segment is
+    /// seen under this policy pass. Other protocols are left alone.
+    pub half_open: bool,
 }
 
 impl LinkPolicy {
@@ -109,6 +112,9 @@ pub struct LinkCounters {
     pub corrupted: u64,
     /// Packets answered by a reset.
     pub reset: u64,
+    /// Segments of connections that were made to die without a word.
+    #[serde(default)]
+    pub silenced: u64,
 }
 
 /// All links of a cluster.

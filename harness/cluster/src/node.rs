@@ -1,6 +1,7 @@
 //! A node: a host of its own, with programs, files, and perhaps a clock and a disk that can be harmed.
 
 use std::net::IpAddr;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use tokio::sync::broadcast;
 
-use crate::{Clock, Disk, Error, Exit, Program};
+use crate::{Clock, Disk, Error, Exit, Limits, Program};
 
 /// A program's state on its node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +51,16 @@ pub struct Output {
     pub stderr: Vec<u8>,
 }
 
+/// A program that the harness talks to: its ends of the program's standard input and output. Closing the first
+/// is how the program is told to end.
+#[derive(Debug)]
+pub struct Conversation {
+    /// Write here what the program reads.
+    pub stdin: OwnedFd,
+    /// Read here what the program writes.
+    pub stdout: OwnedFd,
+}
+
 /// One node of a cluster.
 ///
 /// Programs' output goes to `<log dir>/<program>.log`, appended over restarts.
@@ -73,6 +84,12 @@ pub trait Node: Send + Sync + std::fmt::Debug {
     /// Starts a program. Returns once it runs (its `exec` succeeded); an executable that is missing or may
     /// not be run is an error that says so. Starting a program that runs is an error.
     async fn start(&self, program: &Program) -> Result<(), Error>;
+
+    /// Starts a program whose standard input and output are the caller's; its standard error goes to its log.
+    async fn converse(&self, program: &Program) -> Result<Conversation, Error> {
+        let (name, on) = (&program.name, self.name());
+        Err(Error::Unavailable(format!("{name} cannot be spoken to on {on}: this provider has no pipes")))
+    }
 
     /// Kills (SIGKILL) every process of the node's programs, children included, and waits until they are
     /// gone. Works on paused nodes. Returns how many programs were running.
@@ -109,6 +126,11 @@ pub trait Node: Send + Sync + std::fmt::Debug {
 
     /// Its disk, if that can be harmed.
     fn disk(&self) -> Option<Arc<dyn Disk>> {
+        None
+    }
+
+    /// Limits on what it may use of the machine, if there can be any.
+    fn limits(&self) -> Option<Arc<dyn Limits>> {
         None
     }
 }

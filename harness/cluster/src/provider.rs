@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -65,6 +65,13 @@ pub trait Teardown: Send + Sync + std::fmt::Debug {
 pub trait ClientNet: Send + Sync + std::fmt::Debug {
     /// Connects from a client slot's own address, once: no retry, no pool.
     async fn connect(&self, slot: usize, to: SocketAddr) -> io::Result<TcpStream>;
+
+    /// A client slot's own address, which programs on [`Cluster::client_host`] may bind, so that faults on the
+    /// slot's links reach them too. `None` if there is none of the kind of `like`.
+    fn address(&self, slot: usize, like: IpAddr) -> Option<IpAddr> {
+        let _ = (slot, like);
+        None
+    }
 }
 
 /// Makes clusters.

@@ -6,11 +6,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
-use squall_cluster::{ClientNet, Delay, Endpoint, LinkCounters, LinkPolicy, Links, Loss, Node};
+use squall_cluster::{
+    ClientNet, Disk, DiskFault, Endpoint, Exit, Limits, Links, Node, Program, ProgramState,
+};
 use tokio::sync::Mutex as AsyncMutex;
 
 use crate::Error;
+use crate::excuses::Excuses;
+use crate::layers::{Layers, Wants};
+use crate::membership::Roll;
 use crate::monitor::LeaderView;
 use crate::protocol::{Layout, Target, Via};
 use crate::recorder::Recorder;
@@ -35,8 +41,17 @@ pub struct Deployment {
     pub stop: Stop,
     /// Who leads, as last seen.
     pub leader: LeaderView,
+    /// Which nodes may give up, and why.
+    pub excuses: Excuses,
+    /// Who is a member, and whose membership is pending.
+    pub roll: Roll,
+    /// Where foreign client programs run, in the clients' network.
+    pub client_host: Option<Arc<dyn Node>>,
     links: Option<Layers>,
     holds: Vec<AsyncMutex<Holds>>,
+    wants: Vec<AsyncMutex<Wants>>,
+    // What runs on a node in place of what the target says: another version, or one that joins.
+    instead: Mutex<BTreeMap<usize, Vec<Program>>>,
     active: RwLock<BTreeMap<u32, String>>,
 }
 
@@ -72,8 +87,13 @@ impl Deployment {
     ) -> Self {
         Deployment {
             holds: nodes.iter().map(|_| AsyncMutex::default()).collect(),
+            wants: nodes.iter().map(|_| AsyncMutex::default()).collect(),
+            excuses: Excuses::default(),
+            roll: Roll::new(nodes.len()),
+            instead: Mutex::default(),
             links: links.map(Layers::new),
             leader: LeaderView::default(),
+            client_host: None,
             active: RwLock::default(),
             nodes,
             net,
@@ -83,6 +103,12 @@ impl Deployment {
             recorder,
             stop,
         }
+    }
+
+    /// The same with a host for foreign client programs.
+    #[must_use]
+    pub fn with_client_host(self, client_host: Option<Arc<dyn Node>>) -> Self {
+        Deployment { client_host, ..self }
     }
 
     /// How the harness itself reaches nodes, whatever faults do to clients.
@@ -95,12 +121,43 @@ impl Deployment {
         self.links.as_ref().ok_or_else(|| Error::Config("this provider cannot change links".into()))
     }
 
-    /// Starts everything that runs on a node.
+    /// What runs on a node.
+    pub fn programs(&self, node: usize) -> Vec<Program> {
+        let instead = self.instead.lock().unwrap_or_else(PoisonError::into_inner).get(&node).cloned();
+        instead.unwrap_or_else(|| self.target.programs(node, &self.layout))
+    }
+
+    /// Has other programs run on a node from its next start on.
+    pub fn run_instead(&self, node: usize, programs: Vec<Program>) {
+        self.instead.lock().unwrap_or_else(PoisonError::into_inner).insert(node, programs);
+    }
+
+    /// How many of a node's programs run.
+    pub fn running(&self, node: usize) -> usize {
+        let runs = |p: &&Program| matches!(self.nodes[node].state(&p.name), ProgramState::Running { .. });
+        self.programs(node).iter().filter(runs).count()
+    }
+
+    /// Starts everything that runs on a node, but what runs already.
     pub async fn start(&self, node: usize) -> Result<(), Error> {
-        for program in self.target.programs(node, &self.layout) {
-            self.nodes[node].start(&program).await?;
+        for program in self.programs(node) {
+            if !matches!(self.nodes[node].state(&program.name), ProgramState::Running { .. }) {
+                self.nodes[node].start(&program).await?;
+            }
         }
         Ok(())
+    }
+
+    /// Starts again what ended by itself, unless a fault keeps the node down or paused. Says whether anything
+    /// was started.
+    pub async fn revive(&self, node: usize) -> Result<bool, Error> {
+        let holds = self.holds[node].lock().await;
+        let ended = self.running(node) < self.programs(node).len();
+        let free = holds.down.is_empty() && holds.paused.is_empty();
+        if ended && free {
+            self.start(node).await?;
+        }
+        Ok(ended && free)
     }
 
     /// Kills a node's programs and keeps them down until [`Deployment::let_up`]. Says how many ran.
@@ -109,6 +166,21 @@ impl Deployment {
         holds.down.insert(id);
         holds.owed = false;
         Ok(self.nodes[node].kill().await?)
+    }
+
+    /// Asks a node's programs to end (SIGTERM), kills those that have not after `grace`, and keeps them down
+    /// until [`Deployment::let_up`]. Says how those that ran ended.
+    pub async fn hold_down_gently(&self, id: u32, node: usize, grace: Duration) -> Result<Vec<Exit>, Error> {
+        let mut holds = self.holds[node].lock().await;
+        holds.down.insert(id);
+        holds.owed = false;
+        let mut ends = Vec::new();
+        for program in self.programs(node) {
+            if matches!(self.nodes[node].state(&program.name), ProgramState::Running { .. }) {
+                ends.push(self.nodes[node].stop(&program.name, grace).await?);
+            }
+        }
+        Ok(ends)
     }
 
     /// Starts a node's programs again once no fault holds it down or pauses it. Says whether they were
@@ -145,39 +217,117 @@ impl Deployment {
         Ok(())
     }
 
-    /// Takes every harm off, whoever did it, and proves it: links, clocks, paused and killed programs.
+    /// A node's disk.
+    pub fn disk(&self, node: usize) -> Result<Arc<dyn Disk>, Error> {
+        let none = || Error::Config("this provider cannot harm the disks of nodes".into());
+        self.nodes[node].disk().ok_or_else(none)
+    }
+
+    /// A node's limits.
+    pub fn limits(&self, node: usize) -> Result<Arc<dyn Limits>, Error> {
+        let none = || Error::Config("this provider cannot limit what nodes use".into());
+        self.nodes[node].limits().ok_or_else(none)
+    }
+
+    /// Has these faults stand on a node's disk, beside those of others, in place of what `id` wanted before.
+    pub async fn lay_disk(&self, id: u32, node: usize, faults: Vec<DiskFault>) -> Result<(), Error> {
+        let disk = self.disk(node)?;
+        let mut wants = self.wants[node].lock().await;
+        wants.disk.insert(id, faults);
+        Ok(disk.set_faults(&wants.disk_faults()).await?)
+    }
+
+    /// Takes off the disk what `id` wanted.
+    pub async fn lift_disk(&self, id: u32, node: usize) -> Result<(), Error> {
+        let disk = self.disk(node)?;
+        let mut wants = self.wants[node].lock().await;
+        wants.disk.remove(&id);
+        Ok(disk.set_faults(&wants.disk_faults()).await?)
+    }
+
+    /// Limits a node's share of a processor, or lifts what `id` wanted.
+    pub async fn limit_cpu(&self, id: u32, node: usize, share: Option<f64>) -> Result<(), Error> {
+        let limits = self.limits(node)?;
+        let mut wants = self.wants[node].lock().await;
+        match share {
+            Some(share) => wants.cpu.insert(id, share),
+            None => wants.cpu.remove(&id),
+        };
+        Ok(limits.cpu(wants.share()).await?)
+    }
+
+    /// Limits the memory of a node's processes, or lifts what `id` wanted.
+    pub async fn limit_memory(&self, id: u32, node: usize, bytes: Option<u64>) -> Result<(), Error> {
+        let limits = self.limits(node)?;
+        let mut wants = self.wants[node].lock().await;
+        match bytes {
+            Some(bytes) => wants.memory.insert(id, bytes),
+            None => wants.memory.remove(&id),
+        };
+        Ok(limits.memory(wants.bytes()).await?)
+    }
+
+    /// Takes every harm off, whoever did it, and proves it: links, disks, limits, clocks, paused and killed
+    /// programs. Data that was damaged stays so.
     pub async fn heal(&self) -> Result<(), Error> {
-        if let Some(layers) = &self.links {
-            layers.clear().await?;
-            let ends = self.endpoints();
-            for &from in &ends {
-                for &to in &ends {
-                    if from != to && !layers.links.policy(from, to).is_clear() {
-                        return Err(Error::Broken(format!(
-                            "the link {from:?} → {to:?} is not clear after healing"
-                        )));
-                    }
+        self.heal_links().await?;
+        for node in 0..self.nodes.len() {
+            self.heal_node(node).await?;
+        }
+        Ok(())
+    }
+
+    async fn heal_links(&self) -> Result<(), Error> {
+        let Some(layers) = &self.links else { return Ok(()) };
+        layers.clear().await?;
+        let ends = self.endpoints();
+        for &from in &ends {
+            for &to in &ends {
+                if from != to && !layers.links.policy(from, to).is_clear() {
+                    let text = format!("the link {from:?} → {to:?} is not clear after healing");
+                    return Err(Error::Broken(text));
                 }
             }
         }
-        for (index, node) in self.nodes.iter().enumerate() {
-            let mut holds = self.holds[index].lock().await;
-            holds.paused.clear();
-            node.resume().await?;
-            if let Some(disk) = node.disk() {
-                disk.heal().await?;
-            }
-            let owed = std::mem::take(&mut holds.owed);
-            if !std::mem::take(&mut holds.down).is_empty() || owed {
-                self.start(index).await?;
-            }
-            if let Some(clock) = node.clock()
-                && !is_true(&clock.read())
-            {
-                clock.change(squall_cluster::ClockChange::Reset).await?;
+        Ok(())
+    }
+
+    async fn heal_node(&self, index: usize) -> Result<(), Error> {
+        let node = &self.nodes[index];
+        let mut holds = self.holds[index].lock().await;
+        holds.paused.clear();
+        node.resume().await?;
+        let wants = std::mem::take(&mut *self.wants[index].lock().await);
+        if let Some(disk) = node.disk() {
+            disk.heal().await?;
+            self.healed(index, "disk", disk.faults().is_empty())?;
+        }
+        if let Some(limits) = node.limits().filter(|_| !wants.cpu.is_empty() || !wants.memory.is_empty()) {
+            limits.cpu(None).await?;
+            limits.memory(None).await?;
+        }
+        if let Some(clock) = node.clock()
+            && !is_true(&clock.read())
+        {
+            clock.change(squall_cluster::ClockChange::Reset).await?;
+            self.healed(index, "clock", is_true(&clock.read()))?;
+        }
+        let owed = std::mem::take(&mut holds.owed);
+        let held = !std::mem::take(&mut holds.down).is_empty();
+        // What gave up under harm that excuses it is started too.
+        if (held || owed || self.excuses.ever(index)) && !self.roll.is_out(index) {
+            self.start(index).await?;
+        }
+        self.healed(index, "pause", self.running(index) == 0 || !node.is_paused().await?)
+    }
+
+    fn healed(&self, node: usize, what: &str, so: bool) -> Result<(), Error> {
+        match so {
+            true => Ok(()),
+            false => {
+                Err(Error::Broken(format!("the {what} of {} is still harmed after healing", self.name(node))))
             }
         }
-        Ok(())
     }
 
     /// Every node and every worker's client slot.
@@ -209,86 +359,4 @@ impl Deployment {
 /// Whether a clock shows true time at the true rate.
 fn is_true(reading: &squall_cluster::ClockReading) -> bool {
     reading.offset_nanos == 0 && reading.rate == 1.0
-}
-
-/// What each fault wants of the links, and what that comes to.
-#[derive(Debug)]
-pub struct Layers {
-    links: Arc<dyn Links>,
-    wanted: Mutex<Wanted>,
-    // Held while the network is changed, so that changes reach it in the order in which they were wanted.
-    applying: AsyncMutex<()>,
-}
-
-impl Layers {
-    fn new(links: Arc<dyn Links>) -> Self {
-        Layers { links, wanted: Mutex::default(), applying: AsyncMutex::default() }
-    }
-
-    /// Lays down what fault `id` wants, in place of what it wanted before.
-    pub async fn lay(&self, id: u32, wanted: Vec<(Endpoint, Endpoint, LinkPolicy)>) -> Result<(), Error> {
-        let _turn = self.applying.lock().await;
-        let changes = {
-            let mut all = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
-            let before = all.remove(&id).unwrap_or_default();
-            let touched: BTreeSet<_> = before.iter().chain(&wanted).map(|w| (w.0, w.1)).collect();
-            if !wanted.is_empty() {
-                all.insert(id, wanted);
-            }
-            touched.into_iter().map(|(from, to)| (from, to, together(&all, from, to))).collect::<Vec<_>>()
-        };
-        Ok(self.links.apply(&changes).await?)
-    }
-
-    /// Takes off what fault `id` wanted.
-    pub async fn lift(&self, id: u32) -> Result<(), Error> {
-        self.lay(id, Vec::new()).await
-    }
-
-    /// What a directed link has done so far.
-    pub fn counters(&self, from: Endpoint, to: Endpoint) -> LinkCounters {
-        self.links.counters(from, to)
-    }
-
-    async fn clear(&self) -> Result<(), Error> {
-        let _turn = self.applying.lock().await;
-        self.wanted.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        Ok(self.links.heal().await?)
-    }
-}
-
-type Wanted = BTreeMap<u32, Vec<(Endpoint, Endpoint, LinkPolicy)>>;
-
-fn together(all: &Wanted, from: Endpoint, to: Endpoint) -> LinkPolicy {
-    all.values()
-        .flatten()
-        .filter(|(a, b, _)| (*a, *b) == (from, to))
-        .fold(LinkPolicy::default(), |sum, (_, _, policy)| merge(sum, *policy))
-}
-
-/// Two policies on one link: a packet passes both.
-fn merge(a: LinkPolicy, b: LinkPolicy) -> LinkPolicy {
-    let either = |x: f64, y: f64| 1.0 - (1.0 - x) * (1.0 - y);
-    LinkPolicy {
-        down: a.down || b.down,
-        delay: match (a.delay, b.delay) {
-            (Some(x), Some(y)) => {
-                Some(Delay { mean: x.mean + y.mean, jitter: x.jitter + y.jitter, shape: y.shape })
-            }
-            (x, y) => x.or(y),
-        },
-        loss: match (a.loss, b.loss) {
-            (Some(x), Some(y)) => Some(Loss { share: either(x.share, y.share), burst: x.burst.max(y.burst) }),
-            (x, y) => x.or(y),
-        },
-        duplicate: either(a.duplicate, b.duplicate),
-        reorder: either(a.reorder, b.reorder),
-        corrupt: either(a.corrupt, b.corrupt),
-        corrupt_undetected: a.corrupt_undetected || b.corrupt_undetected,
-        rate_bytes: match (a.rate_bytes, b.rate_bytes) {
-            (Some(x), Some(y)) => Some(x.min(y)),
-            (x, y) => x.or(y),
-        },
-        reset: a.reset || b.reset,
-    }
 }

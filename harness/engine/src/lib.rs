@@ -16,14 +16,19 @@ pub mod units;
 
 mod deployment;
 mod error;
+mod excuses;
+mod layers;
 mod logscan;
+pub mod membership;
 mod monitor;
 mod ready;
 mod stop;
 mod timer;
 
-pub use deployment::{Deployment, Injection, Layers};
+pub use deployment::{Deployment, Injection};
 pub use error::Error;
+pub use excuses::Excuses;
+pub use layers::Layers;
 pub use monitor::LeaderView;
 pub use operation::{Completion, Operation, Outcome};
 pub use run::{Finished, Progress, RunSpec, run};

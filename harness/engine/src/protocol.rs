@@ -72,6 +72,17 @@ pub trait Target: Send + Sync + Debug {
     /// What to run on a node. Restarting runs the same again.
     fn programs(&self, node: usize, layout: &Layout) -> Vec<Program>;
 
+    /// Brings a node up for the first time: called for each node in order, before anybody asks whether it
+    /// serves. One that has to be prepared first, or must wait for another, does so here.
+    async fn bring_up(&self, node: usize, deployment: &Arc<Deployment>) -> Result<(), Error> {
+        deployment.start(node).await
+    }
+
+    /// Called once when every node was brought up, before the wait until they serve.
+    async fn bootstrap(&self, _deployment: &Arc<Deployment>) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Whether a node serves right now: one try, no retry. The error says what was seen.
     async fn ready(&self, node: usize, via: Via<'_>) -> Result<(), Error>;
 
@@ -90,15 +101,53 @@ pub trait Target: Send + Sync + Debug {
         None
     }
 
+    /// How its members can be changed, if they can.
+    fn members(&self) -> Option<&dyn Members> {
+        None
+    }
+
+    /// The same target with these options beside its own, as an upgrade makes it: another version or another
+    /// configuration over the same data. `None` if it cannot be upgraded.
+    fn upgraded(&self, _options: &Json) -> Result<Option<Arc<dyn Target>>, Error> {
+        Ok(None)
+    }
+
     /// Texts that mean trouble when they appear in its logs.
     fn log_patterns(&self) -> Vec<LogPattern> {
         vec![LogPattern::new("panicked at"), LogPattern::new("panic: "), LogPattern::new("fatal error: ")]
+    }
+
+    /// What made its own clients unfit to go on, if anything did: then the run breaks, whatever was seen.
+    fn trouble(&self) -> Option<String> {
+        None
     }
 
     /// Faults that it cannot take, with the reason; asked before anything starts.
     fn refuses(&self, _fault: &str) -> Option<String> {
         None
     }
+}
+
+/// Optional: how members are changed while the cluster serves. A try, no more: the caller asks again, and looks
+/// whether it happened.
+#[async_trait]
+pub trait Members: Send + Sync {
+    /// Names of the nodes that take part with a vote, as node `ask` sees it.
+    async fn members(&self, ask: usize, via: Via<'_>) -> Result<Vec<String>, Error>;
+
+    /// Asks node `ask` to remove a node.
+    async fn remove(&self, ask: usize, node: usize, via: Via<'_>) -> Result<(), Error>;
+
+    /// Asks node `ask` for the next step of adding a node, which may take several: announce it, give it its
+    /// vote.
+    async fn add(&self, ask: usize, node: usize, via: Via<'_>) -> Result<(), Error>;
+
+    /// What runs on a node that joins a cluster which serves already. `members` are the places of those that
+    /// are in it, the new one included.
+    fn joining(&self, node: usize, members: &[usize], layout: &Layout) -> Vec<Program>;
+
+    /// Whether a node that was removed may come back with the data that it had.
+    fn keeps_data(&self) -> bool;
 }
 
 /// A text that means trouble in a log.
@@ -133,9 +182,10 @@ pub struct NodeStatus {
     pub wall_clock_unix_nanos: Option<i128>,
 }
 
-/// A connection of one process to its node.
+/// A connection of one process to one node.
 ///
-/// Must not retry, must not follow a redirect of a write silently, must not use another node.
+/// Must not retry, must not follow a redirect of a write silently, must not use another node. A process
+/// moves to another node only where the workload says so ([`Operation::node`]), and then with a new connection.
 #[async_trait]
 pub trait Client: Send {
     /// Called once after opening, before the first operation of the first process.
@@ -151,6 +201,15 @@ pub trait Client: Send {
     fn is_usable(&self) -> bool {
         true
     }
+
+    /// The newest version that it has seen, for the next connection of its process: to the same node after a
+    /// break, or to another one that the process moves to.
+    fn seen(&self) -> Option<u64> {
+        None
+    }
+
+    /// Goes on from what an earlier connection of the process has seen.
+    fn resume(&mut self, _seen: u64) {}
 
     /// Says goodbye.
     async fn close(self: Box<Self>) {}
@@ -300,4 +359,11 @@ pub fn options<T: serde::de::DeserializeOwned + Default>(name: &str, given: &Jso
         return Ok(T::default());
     }
     serde_json::from_value(given.clone()).map_err(|e| Error::Config(format!("options of `{name}`: {e}")))
+}
+
+/// Options with others put over them, one by one.
+pub fn merged(given: &Json, over: &Json) -> Json {
+    let mut all = given.as_object().cloned().unwrap_or_default();
+    all.extend(over.as_object().cloned().unwrap_or_default());
+    Json::Object(all)
 }

@@ -20,7 +20,7 @@ pub(crate) async fn wait(deployment: &Arc<Deployment>, ask: Duration, limit: Dur
         if deployment.stop.is_stopped() {
             return Err(Error::Interrupted);
         }
-        let waiting = ask_all(deployment, ask, &mut last).await;
+        let waiting = ask_all(deployment, ask, false, &mut last).await;
         let Some(&node) = waiting.first() else {
             return Ok(());
         };
@@ -37,10 +37,12 @@ pub(crate) async fn wait(deployment: &Arc<Deployment>, ask: Duration, limit: Dur
     }
 }
 
-/// Asks all nodes at once, each for at most `limit`; gives those that do not serve, and why in `last`.
+/// Asks all nodes at once, each for at most `limit`; gives those that do not serve, and why in `last`. Nodes whose
+/// data was spoilt are left out once they gave up, or once the caller is `tired` of waiting for them.
 pub(crate) async fn ask_all(
     deployment: &Arc<Deployment>,
     limit: Duration,
+    tired: bool,
     last: &mut [String],
 ) -> Vec<usize> {
     let mut asked = JoinSet::new();
@@ -57,7 +59,10 @@ pub(crate) async fn ask_all(
     }
     let mut waiting = Vec::new();
     while let Some(answer) = asked.join_next().await {
-        if let Ok((node, Some(why))) = answer {
+        // A node whose data was spoilt may refuse to serve: nobody waits for it for long.
+        if let Ok((node, Some(why))) = answer
+            && !(deployment.excuses.is_spoilt(node) && (tired || deployment.running(node) == 0))
+        {
             last[node] = why;
             waiting.push(node);
         }
@@ -68,7 +73,7 @@ pub(crate) async fn ask_all(
 
 fn exited(deployment: &Deployment, node: usize) -> Option<String> {
     let handle = &deployment.nodes[node];
-    for program in deployment.target.programs(node, &deployment.layout) {
+    for program in deployment.programs(node) {
         if let ProgramState::Exited(exit) = handle.state(&program.name) {
             let (name, tail) = (handle.name(), log_tail(deployment, node));
             return Some(format!("`{}` on {name} ended while starting ({exit}){tail}", program.name));
@@ -82,7 +87,7 @@ fn log_tail(deployment: &Deployment, node: usize) -> String {
     const LINES: usize = 5;
     const CHARS_MAX: usize = 300;
     let mut out = String::new();
-    for program in deployment.target.programs(node, &deployment.layout) {
+    for program in deployment.programs(node) {
         let path = deployment.nodes[node].log_dir().join(format!("{}.log", program.name));
         let Ok(bytes) = std::fs::read(&path) else { continue };
         let text = String::from_utf8_lossy(&bytes);

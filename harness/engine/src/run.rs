@@ -60,6 +60,8 @@ pub struct RunSpec {
     pub options: Json,
     /// Whether to keep packet captures.
     pub pcap: bool,
+    /// After how long whatever exits by itself is started again; never if not said. Such exits are excused.
+    pub watchdog: Option<Duration>,
 }
 
 /// What came of a run, beside its log.
@@ -109,6 +111,9 @@ impl Progress {
         });
     }
 }
+
+/// How long a node whose data was spoilt may take to find that out.
+const SPOILT_LIMIT: Duration = Duration::from_secs(5);
 
 /// The run log's name in a run's folder.
 pub const LOG_FILE: &str = "history.jsonl.zst";
@@ -205,7 +210,7 @@ impl Live {
         let (recorder, writing) = Recorder::start(clock, spec.workers, &spec.dir.join(LOG_FILE), watcher)?;
         let header = header(&spec, &layout, &version);
         recorder.note(|_| Entry::Run(Box::new(header)));
-        let deployment = Arc::new(Deployment::new(
+        let deployment = Deployment::new(
             cluster.nodes.clone(),
             cluster.net.clone(),
             cluster.links.clone(),
@@ -214,7 +219,8 @@ impl Live {
             spec.workers,
             recorder.clone(),
             stop,
-        ));
+        );
+        let deployment = Arc::new(deployment.with_client_host(cluster.client_host.clone()));
         progress.set(|w| {
             w.recorder = Some(recorder);
             w.deployment = Some(deployment.clone());
@@ -263,8 +269,9 @@ impl Live {
         self.phase("setup");
         self.watch_exits();
         for node in 0..self.deployment.nodes.len() {
-            self.deployment.start(node).await?;
+            self.spec.target.bring_up(node, &self.deployment).await?;
         }
+        self.spec.target.bootstrap(&self.deployment).await?;
         ready::wait(&self.deployment, self.spec.op_timeout, self.spec.ready_limit).await?;
         self.served.store(true, Ordering::Relaxed);
         self.background.spawn({
@@ -341,6 +348,9 @@ impl Live {
         let (driven, harmed) = tokio::join!(drive(&stage, generator, workers, Some(until)), faults);
         harmed?;
         let (workers, _, driven) = driven?;
+        if let Some(trouble) = self.spec.target.trouble() {
+            return Err(Error::Target(trouble));
+        }
         self.note_data(
             "offered",
             format!("{} operations were due, {} were started", driven.offered, driven.started),
@@ -366,7 +376,8 @@ impl Live {
         let mut last = vec![String::new(); self.deployment.nodes.len()];
         let interrupted = self.deployment.stop.is_stopped();
         loop {
-            let waiting = ready::ask_all(&self.deployment, self.spec.op_timeout, &mut last).await;
+            let tired = healed.elapsed() > SPOILT_LIMIT;
+            let waiting = ready::ask_all(&self.deployment, self.spec.op_timeout, tired, &mut last).await;
             let seconds = healed.elapsed().as_secs_f64();
             if waiting.is_empty() {
                 self.note_recovery(true, seconds, "every node serves again".into());
@@ -392,14 +403,21 @@ impl Live {
     }
 
     fn watch_exits(&mut self) {
-        for node in &self.deployment.nodes {
+        for (index, node) in self.deployment.nodes.iter().enumerate() {
             let mut exits = node.exits();
-            let recorder = self.deployment.recorder.clone();
+            let (deployment, watchdog) = (self.deployment.clone(), self.spec.watchdog);
             let name = node.name().to_owned();
             let served = self.served.clone();
             self.background.spawn(async move {
                 while let Ok(event) = exits.recv().await {
-                    note_exit(&recorder, &name, &event, !served.load(Ordering::Relaxed));
+                    let serves = served.load(Ordering::Relaxed);
+                    let excused = !serves || watchdog.is_some() || deployment.excuses.now(index);
+                    note_exit(&deployment.recorder, &name, &event, excused);
+                    if let Some(after) = watchdog.filter(|_| serves && !event.expected) {
+                        tokio::time::sleep(after).await;
+                        // If it cannot be started, it stays down, as its exit says already.
+                        let _ = deployment.revive(index).await;
+                    }
                 }
             });
         }
@@ -414,7 +432,10 @@ impl Live {
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
                 Err(e) => return Err(Error::io(format!("the logs of {} cannot be read", node.name()), e)),
             };
-            for note in notes {
+            for mut note in notes {
+                if self.deployment.excuses.ever(node.index()) {
+                    note.kind = "excused-panic".into();
+                }
                 self.deployment.recorder.note(|time| Entry::Note(Box::new(Note { time, ..note })));
             }
         }

@@ -94,11 +94,16 @@ pub mod duration {
 
     /// The same for optional durations.
     pub mod option {
+        use serde::Deserialize;
+
         use super::{Deserializer, Duration, Serializer};
 
-        /// Reads a text with a unit.
+        #[derive(Deserialize)]
+        struct Written(#[serde(with = "super")] Duration);
+
+        /// Reads a text with a unit, or null.
         pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Duration>, D::Error> {
-            super::deserialize(d).map(Some)
+            Ok(Option::<Written>::deserialize(d)?.map(|written| written.0))
         }
 
         /// Writes a text with a unit, or null.

@@ -13,22 +13,34 @@ use nix::unistd::{AccessFlags, ForkResult, access, execve, fork, pipe2, read, se
 
 use crate::clock::{Launch, LaunchError, exec_with_clock};
 use crate::protocol::{self, Failed, FromNode, Spawn};
-use crate::{surroundings, sys};
+use crate::{surroundings, sys, usage};
 
-/// Starts a program and returns its process id once its `exec` succeeded. `with` is its standard output and
-/// error, and its node's clock if that can be moved. Its last word before `exec` goes to the harness, whose credentials tell the outer process id.
-pub(crate) fn start(spawn: &Spawn, with: &[OwnedFd], harness: BorrowedFd<'_>) -> Result<i32, Failed> {
+/// Starts a program and returns its process id once its `exec` succeeded. `with` is its standard input
+/// if it has one, its output and error, and its node's clock if that can be moved. Its last word before `exec` goes to the harness, whose credentials tell the outer process id.
+pub(crate) fn start(
+    spawn: &Spawn,
+    with: &[OwnedFd],
+    memory: Option<u64>,
+    harness: BorrowedFd<'_>,
+) -> Result<i32, Failed> {
+    let (stdin, with) = with.split_at(usize::from(spawn.input).min(with.len()));
     let [stdout, stderr, clock @ ..] = with else {
         return Err(Failed::at("starting a program")(Errno::EBADF));
     };
+    let stdin = stdin.first().map(AsFd::as_fd);
     let clock = clock.first().map(AsFd::as_fd);
     let command = Command::prepare(spawn)?;
     let (reader, writer) = pipe2(OFlag::O_CLOEXEC).map_err(Failed::at("making a pipe"))?;
     // SAFETY: a node's init has one thread, so the child may do anything that its parent might.
     match unsafe { fork() }.map_err(Failed::at("forking"))? {
         ForkResult::Child => {
-            let failed =
-                command.run(spawn.token, [stdout.as_fd(), stderr.as_fd()], clock, writer.as_fd(), harness);
+            // Before anything of the program runs, or it could take what it likes first.
+            let limited = memory.map_or(Ok(()), |bytes| usage::limit(0, Some(bytes)));
+            let streams = (stdin, stdout.as_fd(), stderr.as_fd());
+            let failed = match limited {
+                Err(error) => Failed::at("limiting its memory")(error),
+                Ok(()) => command.run(spawn.token, streams, clock, writer.as_fd(), harness),
+            };
             let text = postcard::to_stdvec(&failed).unwrap_or_default();
             write(&writer, &text).ok();
             // SAFETY: ends the child at once, without the parent's destructors.
@@ -67,6 +79,9 @@ fn read_failure(pipe: BorrowedFd<'_>) -> Option<Failed> {
     Some(postcard::from_bytes(&text).unwrap_or_else(|_| plain()))
 }
 
+/// Standard input, if it is not empty, output and error.
+type Streams<'a> = (Option<BorrowedFd<'a>>, BorrowedFd<'a>, BorrowedFd<'a>);
+
 /// A command in the form that `execve` takes.
 struct Command {
     path: CString,
@@ -96,7 +111,7 @@ impl Command {
     fn run(
         self,
         token: u64,
-        streams: [BorrowedFd<'_>; 2],
+        streams: Streams<'_>,
         clock: Option<BorrowedFd<'_>>,
         report: BorrowedFd<'_>,
         harness: BorrowedFd<'_>,
@@ -110,7 +125,7 @@ impl Command {
     fn try_run(
         self,
         token: u64,
-        [stdout, stderr]: [BorrowedFd<'_>; 2],
+        (stdin, stdout, stderr): Streams<'_>,
         clock: Option<BorrowedFd<'_>>,
         report: BorrowedFd<'_>,
         harness: BorrowedFd<'_>,
@@ -120,7 +135,7 @@ impl Command {
         std::env::set_current_dir(&self.cwd)
             .map_err(surroundings::failed(format!("entering {}", self.cwd.display())))?;
         let null = std::fs::File::open("/dev/null").map_err(surroundings::failed("opening /dev/null"))?;
-        for (fd, target) in [(null.as_fd(), 0), (stdout, 1), (stderr, 2)] {
+        for (fd, target) in [(stdin.unwrap_or(null.as_fd()), 0), (stdout, 1), (stderr, 2)] {
             sys::place(fd, target).map_err(Failed::at("placing its standard streams"))?;
         }
         reset_signals().map_err(Failed::at("resetting signals"))?;

@@ -153,11 +153,18 @@ impl Forwarder {
     /// Lets the link decide on one packet, and does as it says.
     fn judge(&mut self, way: Way, frame: &mut [u8]) {
         let packet = &frame[HEADROOM..];
-        let resettable = View::of(packet).is_some_and(|view| view.can_be_reset());
+        let view = View::of(packet);
+        let resettable = view.is_some_and(|view| view.can_be_reset());
         let count = self.offload(frame).packets(packet);
         let (fate, policy) = {
             let mut links = self.table.lock();
             let link = &mut links[way.link];
+            if let Some((flow, opens)) = view.filter(|_| link.policy.half_open).and_then(|v| v.flow())
+                && link.silences(flow, opens)
+            {
+                link.counters.silenced += count;
+                return;
+            }
             let fate = link.memory.judge(&link.policy, sys::monotonic(), packet.len(), resettable);
             match fate {
                 Fate::Cut => link.counters.cut += count,

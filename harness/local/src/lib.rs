@@ -30,6 +30,7 @@ pub mod faultfs;
 mod forwarding;
 mod init;
 pub mod keeper;
+mod limits;
 mod links;
 mod netlink;
 mod node;
@@ -49,6 +50,7 @@ mod sys;
 mod teardown;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod usage;
 mod wire;
 
 pub use provider::{LocalProvider, Wires};
@@ -57,5 +59,3 @@ pub use provider::{LocalProvider, Wires};
 const CLOCKS: bool = true;
 /// Whether nodes have disks that can be harmed.
 const DISKS: bool = true;
-/// Whether nodes' CPU and memory can be limited.
-const LIMITS: bool = false;

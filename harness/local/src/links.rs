@@ -3,6 +3,7 @@
 //! One lock guards it. The fabric takes it for each packet's decision, never over a system call, so that a
 //! change of any number of links is one step: no packet is judged by half of it.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -23,12 +24,26 @@ pub(crate) struct Link {
     pub counters: LinkCounters,
     /// What its decisions depend on beside the policy.
     pub memory: Memory,
+    /// TCP connections that were opened while older ones are silenced, by their ports.
+    pub opened: HashSet<(u16, u16)>,
 }
 
 impl Link {
+    /// Whether a segment of this connection is to vanish, under a policy that silences what was open before.
+    pub fn silences(&mut self, flow: (u16, u16), opens: bool) -> bool {
+        if opens {
+            self.opened.insert(flow);
+        }
+        !self.opened.contains(&flow)
+    }
+
     fn set(&mut self, policy: LinkPolicy) {
         if self.policy != policy {
             self.memory.policy_changed();
+            // What was opened meanwhile lives on while another policy joins.
+            if !(self.policy.half_open && policy.half_open) {
+                self.opened.clear();
+            }
             self.policy = policy;
             self.clear = policy.is_clear();
         }
@@ -53,6 +68,7 @@ impl Table {
             clear: true,
             counters: LinkCounters::default(),
             memory: Memory::new(seed, number),
+            opened: HashSet::new(),
         };
         let links = Mutex::new((0..map.links() as u64).map(link).collect());
         Table { map, links, abandoned: AtomicBool::new(false) }

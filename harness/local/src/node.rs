@@ -11,15 +11,22 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use squall_cluster::{Clock, Disk, Error, Exit, ExitEvent, Node, Output, Program, ProgramState};
+use nix::unistd::pipe2;
+use squall_cluster::{
+    Clock, Conversation, Disk, Error, Exit, ExitEvent, Limits, Node, Output, Program, ProgramState,
+};
 use tokio::sync::{broadcast, watch};
 
 use crate::channel::{Channel, Happening, Observer};
 use crate::clock::ClockPage;
 use crate::faultfs::{FaultFs, Options, Owner};
+use crate::limits::LocalLimits;
 use crate::output;
 use crate::protocol::{Answer, Request, Spawn};
+use crate::sys;
 
 /// Ends of programs that a slow listener may lag behind.
 const EXITS: usize = 1024;
@@ -38,6 +45,7 @@ pub(crate) struct LocalNode {
     book: Arc<Book>,
     clock: Option<Arc<ClockPage>>,
     disk: OnceLock<Arc<FaultFs>>,
+    limits: Arc<LocalLimits>,
 }
 
 /// What is known of a node's processes. The cluster's thread writes it, the node's methods read it.
@@ -140,7 +148,9 @@ impl LocalNode {
         book: Arc<Book>,
         clock: Option<Arc<ClockPage>>,
     ) -> Self {
+        let limits = Arc::new(LocalLimits::new(name, Arc::clone(&channel)));
         LocalNode {
+            limits,
             name: name.to_owned(),
             index: book.index,
             address,
@@ -199,11 +209,25 @@ impl LocalNode {
         Ok(())
     }
 
+    /// The log of a program, to append to.
+    fn log(&self, program: &Program) -> Result<OwnedFd, Error> {
+        if program.name.is_empty() || program.name.contains('/') {
+            return Err(Error::Invalid(format!(
+                "{:?} cannot be a program's name: it names a file",
+                program.name
+            )));
+        }
+        let path = self.logs.join(format!("{}.log", program.name));
+        let opening = |error| Error::io(format!("opening the log {}", path.display()), error);
+        OpenOptions::new().create(true).append(true).open(&path).map(OwnedFd::from).map_err(opening)
+    }
+
     /// Starts a process and waits until it runs.
     async fn launch(
         &self,
         program: &Program,
         listed: bool,
+        stdin: Option<OwnedFd>,
         stdout: OwnedFd,
         stderr: OwnedFd,
     ) -> Result<(u64, i32, watch::Receiver<Option<Exit>>), Error> {
@@ -214,11 +238,13 @@ impl LocalNode {
             argv: program.argv.iter().map(|part| part.clone().into_vec()).collect(),
             env: self.environment(program),
             cwd: program.cwd.as_ref().map_or_else(|| self.data.clone(), |cwd| self.data.join(cwd)),
+            input: stdin.is_some(),
         };
         let started = async {
             self.write_files(program).await?;
             let what = format!("starting {}", program.name);
-            let mut with = vec![stdout.as_fd(), stderr.as_fd()];
+            let mut with: Vec<_> = stdin.iter().map(AsFd::as_fd).collect();
+            with.extend([stdout.as_fd(), stderr.as_fd()]);
             with.extend(self.clock.as_deref().map(ClockPage::fd));
             self.channel.done(&what, Request::Spawn(spawn), &with).await
         };
@@ -309,18 +335,19 @@ impl Node for LocalNode {
     }
 
     async fn start(&self, program: &Program) -> Result<(), Error> {
-        if program.name.is_empty() || program.name.contains('/') {
-            return Err(Error::Invalid(format!(
-                "{:?} cannot be a program's name: it names a file",
-                program.name
-            )));
-        }
-        let path = self.logs.join(format!("{}.log", program.name));
-        let opening = |error| Error::io(format!("opening the log {}", path.display()), error);
-        let log = OpenOptions::new().create(true).append(true).open(&path).map_err(opening)?;
-        let stdout = OwnedFd::from(log);
-        let stderr = stdout.try_clone().map_err(opening)?;
-        self.launch(program, true, stdout, stderr).await.map(drop)
+        let stdout = self.log(program)?;
+        let stderr = self.log(program)?;
+        self.launch(program, true, None, stdout, stderr).await.map(drop)
+    }
+
+    async fn converse(&self, program: &Program) -> Result<Conversation, Error> {
+        let failed =
+            |error: Errno| Error::io(format!("making a pipe for {}", program.name), sys::io_error(error));
+        let (their_stdin, stdin) = pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
+        let (stdout, their_stdout) = pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
+        let stderr = self.log(program)?;
+        self.launch(program, true, Some(their_stdin), their_stdout, stderr).await?;
+        Ok(Conversation { stdin, stdout })
     }
 
     async fn kill(&self) -> Result<usize, Error> {
@@ -334,11 +361,13 @@ impl Node for LocalNode {
             running
         };
         self.channel.done("killing programs", Request::KillAll, &[]).await?;
+        self.limits.let_go().await;
         self.book.state().paused = false;
         Ok(running)
     }
 
     async fn pause(&self) -> Result<(), Error> {
+        let _turn = self.limits.hold_still().await;
         self.book.state().paused = true;
         self.channel.done("pausing", Request::StopAll, &[]).await?;
         let start = Instant::now();
@@ -358,6 +387,7 @@ impl Node for LocalNode {
     }
 
     async fn resume(&self) -> Result<(), Error> {
+        self.limits.let_go().await;
         self.channel.done("resuming", Request::ContinueAll, &[]).await?;
         self.book.state().paused = false;
         Ok(())
@@ -406,7 +436,7 @@ impl Node for LocalNode {
         let failed = |error| Error::io(format!("making a pipe for {}", program.name), error);
         let (stdout, to_stdout) = output::pipe().map_err(failed)?;
         let (stderr, to_stderr) = output::pipe().map_err(failed)?;
-        let (_, pid, mut ends) = self.launch(program, false, to_stdout, to_stderr).await?;
+        let (_, pid, mut ends) = self.launch(program, false, None, to_stdout, to_stderr).await?;
         let (stdout, stderr) = (output::collect(stdout), output::collect(stderr));
         let exit = tokio::time::timeout(limit, ended(&mut ends)).await;
         if exit.is_err() {
@@ -450,6 +480,10 @@ impl Node for LocalNode {
 
     fn clock(&self) -> Option<Arc<dyn Clock>> {
         self.clock.clone().map(|clock| clock as Arc<dyn Clock>)
+    }
+
+    fn limits(&self) -> Option<Arc<dyn Limits>> {
+        Some(Arc::clone(&self.limits) as Arc<dyn Limits>)
     }
 
     fn exits(&self) -> broadcast::Receiver<ExitEvent> {

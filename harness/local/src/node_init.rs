@@ -14,7 +14,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use crate::protocol::{self, Answer, Failed, FromNode, NodePlan, Plan, Request, ToNode};
-use crate::{exec, faultfs, surroundings, sys, wire};
+use crate::{exec, faultfs, surroundings, sys, usage, wire};
 
 /// Runs as a node's init; never returns.
 pub(crate) fn run(plan: &Plan, node: &NodePlan, harness: BorrowedFd<'_>) -> ! {
@@ -25,7 +25,9 @@ pub(crate) fn run(plan: &Plan, node: &NodePlan, harness: BorrowedFd<'_>) -> ! {
             let told = protocol::send(harness, &FromNode::Ready, &[wire.as_fd()]);
             // The fabric alone may hold the wire: a TUN device lasts as long as its last descriptor.
             drop(wire);
-            match told.and_then(|()| Init { harness, children, programs: HashMap::new() }.serve()) {
+            match told
+                .and_then(|()| Init { harness, children, programs: HashMap::new(), memory: None }.serve())
+            {
                 Ok(()) => 0,
                 Err(error) => {
                     eprintln!("squall: init of {}: {error}", node.name);
@@ -60,6 +62,8 @@ struct Init<'a> {
     children: SignalFd,
     /// Programs that run: process id inside → the harness's name for it.
     programs: HashMap<i32, u64>,
+    /// The limit on each process's memory, bytes.
+    memory: Option<u64>,
 }
 
 impl Init<'_> {
@@ -97,7 +101,7 @@ impl Init<'_> {
     ) -> Result<Answer, Failed> {
         match request {
             Request::Spawn(spawn) => {
-                let pid = exec::start(&spawn, &with, self.harness)?;
+                let pid = exec::start(&spawn, &with, self.memory, self.harness)?;
                 self.programs.insert(pid, spawn.token);
                 Ok(Answer::Started(pid))
             }
@@ -120,7 +124,12 @@ impl Init<'_> {
             }
             Request::StopAll => signal_all(Signal::SIGSTOP),
             Request::ContinueAll => signal_all(Signal::SIGCONT),
-            Request::Count => count(),
+            Request::Count => usage::count(),
+            Request::LimitMemory { bytes } => {
+                self.memory = bytes;
+                usage::limit_memory(bytes).map(|()| Answer::Done)
+            }
+            Request::Usage => usage::usage(),
             Request::Sockets { count, v6 } => {
                 let family = if v6 { AddressFamily::Inet6 } else { AddressFamily::Inet };
                 for _ in 0..count {
@@ -175,32 +184,4 @@ fn signal_all(signal: Signal) -> Result<Answer, Failed> {
         Ok(()) | Err(Errno::ESRCH) => Ok(Answer::Done),
         Err(error) => Err(Failed::at(format!("sending {signal} to every process"))(error)),
     }
-}
-
-/// Counts the node's processes but this one, and those that are stopped, as the kernel shows them.
-fn count() -> Result<Answer, Failed> {
-    let failed = |error: std::io::Error| Failed {
-        step: "reading /proc".into(),
-        errno: error.raw_os_error().unwrap_or(libc::EIO),
-    };
-    let (mut all, mut stopped) = (0, 0);
-    for entry in std::fs::read_dir("/proc").map_err(failed)? {
-        let name = entry.map_err(failed)?.file_name();
-        let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
-        if pid == 1 {
-            continue;
-        }
-        // The state follows the command's name, which is in parentheses and may hold anything.
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        match stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next()) {
-            // Gone meanwhile, or dead and not yet reaped.
-            None | Some('Z' | 'X') => {}
-            Some('T' | 't') => {
-                all += 1;
-                stopped += 1;
-            }
-            Some(_) => all += 1,
-        }
-    }
-    Ok(Answer::Counted { all, stopped })
 }

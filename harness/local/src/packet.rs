@@ -136,6 +136,13 @@ impl<'a> View<'a> {
         self.tcp_header().is_some_and(|header| header[13] & RST == 0)
     }
 
+    /// Of a TCP segment: its ports, and whether it opens a connection (the flag SYN, alone or with ACK).
+    pub fn flow(&self) -> Option<((u16, u16), bool)> {
+        let header = self.tcp_header()?;
+        let port = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
+        Some(((port(0), port(2)), header[13] & SYN != 0))
+    }
+
     /// Where the transport's checksum is.
     fn checksum(&self) -> Option<usize> {
         let at = match self.protocol {

@@ -205,6 +205,8 @@ pub(crate) fn needs_segments(policy: &LinkPolicy) -> bool {
         corrupt_undetected: _,
         rate_bytes,
         reset,
+        // Whole connections are chosen, so super-packets may stay whole.
+        half_open: _,
     } = *policy;
     let by_chance = loss.is_some() || duplicate > 0.0 || reorder > 0.0 || corrupt > 0.0;
     !down && !reset && (by_chance || rate_bytes.is_some())

@@ -1,7 +1,5 @@
 //! What this machine allows, found by trying: a cluster of one node is made and taken down, a child is
-//! traced, a FUSE mount's device opened, a control group made and removed.
-
-use std::path::{Path, PathBuf};
+//! traced, a FUSE mount's device opened.
 
 use squall_cluster::{Capability, Cluster, ClusterSpec, Error, Probe, Provider};
 
@@ -9,7 +7,12 @@ use crate::protocol::Failed;
 use crate::provider::LocalProvider;
 use crate::remedies::{Facts, diagnose};
 use crate::wire::TUN_DEVICE;
-use crate::{CLOCKS, DISKS, LIMITS};
+use crate::{CLOCKS, DISKS};
+
+/// How processors are limited: needs nothing but nodes.
+const CPU: &str = "programs are stopped and continued in turn, for a share of each 20 ms";
+/// How memory is limited: needs nothing but nodes.
+const MEMORY: &str = "each process gets a resource limit on its private writable memory (RLIMIT_DATA)";
 
 /// Probes everything.
 pub(crate) async fn probe(provider: &LocalProvider) -> Vec<Probe> {
@@ -22,11 +25,8 @@ pub(crate) async fn probe(provider: &LocalProvider) -> Vec<Probe> {
         [
             found(Capability::Clock, &built(CLOCKS, "clocks").and_then(|()| try_ptrace())),
             found(Capability::Disk, &built(DISKS, "disks").and_then(|()| try_fuse())),
-            found(Capability::CpuLimit, &built(LIMITS, "CPU limits").and_then(|()| try_cgroup("cpu"))),
-            found(
-                Capability::MemoryLimit,
-                &built(LIMITS, "memory limits").and_then(|()| try_cgroup("memory")),
-            ),
+            found(Capability::CpuLimit, &Ok(CPU.to_owned())),
+            found(Capability::MemoryLimit, &Ok(MEMORY.to_owned())),
         ]
     });
     probes.extend(blocking.await.into_iter().flatten());
@@ -156,38 +156,6 @@ fn try_fuse() -> Result<String, Missing> {
     }
 }
 
-/// Makes a control group below this process's own, and sees whether it has the controller.
-fn try_cgroup(controller: &str) -> Result<String, Missing> {
-    let missing = |finding: String| {
-        Missing::new(
-            finding,
-            &[
-                "start under a delegated group: systemd-run --user --scope -p Delegate=yes squall …",
-                "run as root on a machine with control groups of version 2",
-            ],
-        )
-    };
-    let own = own_group().ok_or_else(|| missing("there are no control groups of version 2 here".into()))?;
-    let group = own.join(format!("squall-probe-{}", std::process::id()));
-    std::fs::create_dir(&group).map_err(|error| missing(format!("cannot make a control group: {error}")))?;
-    let controllers = std::fs::read_to_string(group.join("cgroup.controllers")).unwrap_or_default();
-    std::fs::remove_dir(&group).ok();
-    if controllers.split_whitespace().any(|name| name == controller) {
-        Ok(format!("control groups with {controller} can be made below {}", own.display()))
-    } else {
-        Err(missing(format!("the control group {} has no {controller} controller to give", own.display())))
-    }
-}
-
-/// This process's control group of version 2.
-fn own_group() -> Option<PathBuf> {
-    let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
-    let path = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
-    let roots = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
-    let root = roots.iter().map(Path::new).find(|root| root.join("cgroup.controllers").exists())?;
-    Some(root.join(path))
-}
-
 impl LocalProvider {
     /// How packets travel here, in words.
     fn network(&self) -> String {
@@ -220,18 +188,8 @@ mod tests {
 
     #[test]
     fn what_is_lacking_comes_with_a_remedy() {
-        for tried in [try_fuse(), try_cgroup("cpu"), try_cgroup("no-such-controller")] {
-            if let Err(missing) = tried {
-                assert!(!missing.finding.is_empty() && !missing.remedies.is_empty());
-            }
+        if let Err(missing) = try_fuse() {
+            assert!(!missing.finding.is_empty() && !missing.remedies.is_empty());
         }
-        let missing = try_cgroup("no-such-controller").unwrap_err();
-        assert!(missing.finding.contains("control group"), "{missing:?}");
-        let own = own_group().map(|own| std::fs::read_dir(own).unwrap().flatten());
-        let probes = own
-            .into_iter()
-            .flatten()
-            .filter(|entry| entry.file_name().to_string_lossy().starts_with("squall-probe"));
-        assert_eq!(probes.count(), 0, "the probe's group is removed");
     }
 }

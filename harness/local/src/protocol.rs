@@ -89,7 +89,7 @@ pub(crate) struct ToNode {
 /// What a node's init can do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Request {
-    /// Start a program; its standard output and error come along, in this order.
+    /// Start a program; its standard input (if [`Spawn::input`]), output and error come along, in this order.
     Spawn(Spawn),
     /// Write a file (and the folders above it); the contents come along as a readable descriptor.
     WriteFile {
@@ -113,6 +113,13 @@ pub(crate) enum Request {
     ContinueAll,
     /// Say how many processes there are and how many of them are stopped.
     Count,
+    /// Refuse every process, and those started later, memory beyond so many bytes; `None` lifts that.
+    LimitMemory {
+        /// Private writable memory of one process.
+        bytes: Option<u64>,
+    },
+    /// Say what the processes use.
+    Usage,
     /// Make unconnected TCP sockets.
     Sockets {
         /// How many.
@@ -138,6 +145,8 @@ pub(crate) struct Spawn {
     pub env: Vec<Vec<u8>>,
     /// Where it starts.
     pub cwd: PathBuf,
+    /// Whether its standard input comes along; otherwise it is empty.
+    pub input: bool,
 }
 
 /// What a node's init did.
@@ -153,6 +162,15 @@ pub(crate) enum Answer {
         all: usize,
         /// Those in state T.
         stopped: usize,
+    },
+    /// What the processes use.
+    Used {
+        /// Clock ticks of processor time.
+        ticks: u64,
+        /// Bytes of private writable memory.
+        memory: u64,
+        /// The tightest limit on that of any process, bytes.
+        limit: Option<u64>,
     },
     /// The sockets come along.
     Sockets,

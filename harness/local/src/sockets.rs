@@ -3,7 +3,7 @@
 //! A few are kept in stock, so that a connect does not wait for the host that makes them.
 
 use std::io;
-use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6, TcpStream as StdStream};
+use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6, TcpStream as StdStream};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -104,6 +104,14 @@ fn unpack((result, sockets): (Result<Answer, Failed>, Vec<OwnedFd>)) -> io::Resu
 
 #[async_trait]
 impl ClientNet for LocalNet {
+    fn address(&self, slot: usize, like: IpAddr) -> Option<IpAddr> {
+        let slot = (slot < self.map.host_slot()).then_some(Endpoint::Client(slot))?;
+        Some(match like {
+            IpAddr::V4(_) => self.map.address(slot).into(),
+            IpAddr::V6(_) => self.map.address6(slot).into(),
+        })
+    }
+
     async fn connect(&self, slot: usize, to: SocketAddr) -> io::Result<TcpStream> {
         if slot >= self.map.host_slot() {
             let text = format!("there is no client slot {slot}: the cluster has {}", self.map.host_slot());

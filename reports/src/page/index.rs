@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use squall_checkers::Valid;
 
+use super::past::{Past, state, trends, unseen};
 use super::{head, prose, valid_chip};
 use crate::text::{count, counted, cut, inert, percent, seconds};
 use crate::{Document, RunOutcome, RunResult};
@@ -13,8 +14,9 @@ const SCRIPT: &str = concat!("(() => {", include_str!("script/index.js"), "})();
 /// Characters of a reason in the list of runs.
 const REASON: usize = 220;
 
-/// Writes the page. `links` leads from the page's folder to each run's report, in the order of the runs.
-pub fn index(name: &str, document: &Document, links: &[Option<String>]) -> String {
+/// Writes the page. `links` leads from the page's folder to each run's report, in the order of the runs; `past`
+/// is what earlier nights say.
+pub fn index(name: &str, document: &Document, links: &[Option<String>], past: &Past) -> String {
     let runs: Vec<Linked<'_>> = document
         .runs
         .iter()
@@ -38,8 +40,10 @@ pub fn index(name: &str, document: &Document, links: &[Option<String>]) -> Strin
                 }
                 main id="main" {
                     (matrix(&runs))
-                    (signatures(&runs))
+                    (signatures(&runs, past))
+                    (unseen(past))
                     (list(&runs))
+                    (trends(past))
                 }
                 footer { p { "Written by squall " (env!("CARGO_PKG_VERSION")) ". “Valid” means: not violated in the operations that were seen." } }
                 script { (PreEscaped(SCRIPT)) }
@@ -81,7 +85,7 @@ fn href(path: &str) -> String {
     out
 }
 
-fn outcome_mark(outcome: RunOutcome) -> (&'static str, &'static str, &'static str) {
+pub(super) fn outcome_mark(outcome: RunOutcome) -> (&'static str, &'static str, &'static str) {
     match outcome {
         RunOutcome::Pass => ("✓", "yes", "passed"),
         RunOutcome::Fail => ("✗", "no", "failed"),
@@ -141,7 +145,7 @@ fn mark(linked: &Linked<'_>) -> Markup {
 }
 
 /// Anomalies by signature, the most frequent first.
-fn signatures(runs: &[Linked<'_>]) -> Markup {
+fn signatures(runs: &[Linked<'_>], past: &Past) -> Markup {
     let mut found: BTreeMap<&str, (&str, Vec<&Linked<'_>>)> = BTreeMap::new();
     for linked in runs {
         let anomalies = linked.run.checks.values().flat_map(|c| &c.anomalies);
@@ -164,7 +168,7 @@ fn signatures(runs: &[Linked<'_>]) -> Markup {
             div.scroll { table {
                 thead { tr { th scope="col" { "Anomaly" } th scope="col" { "Signature" } th.right scope="col" { "Runs" } th scope="col" { "Where" } } }
                 tbody { @for (signature, (kind, runs)) in &found { tr {
-                    td { strong { (inert(kind)) } } td { code { (inert(signature)) } } td.num.right { (runs.len()) }
+                    td { strong { (inert(kind)) } " " (state(past, signature)) } td { code { (inert(signature)) } } td.num.right { (runs.len()) }
                     td { @for run in runs.iter().take(12) { (mark(run)) " " } @if runs.len() > 12 { "and " (runs.len() - 12) " more" } }
                 } } }
             } }

@@ -12,8 +12,11 @@ mod faults;
 mod figures;
 mod index;
 mod lanes;
+mod layered;
 mod logs;
+mod map;
 mod operations;
+mod past;
 mod proof;
 mod run;
 mod spacetime;
@@ -31,6 +34,7 @@ use run::Run;
 
 pub use figures::plots;
 pub use index::index;
+pub use past::Past;
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = concat!(
@@ -57,6 +61,7 @@ pub fn report(history: &History, verdicts: &[Verdict], result: &RunResult, facts
                 nav aria-label="Sections" { div {
                     b { (run.word()) }
                     @if anomalies::shown(&run) { a href="#why" { "Why" } }
+                    @if map::shown(&run) { a href="#models" { "Models" } }
                     @if !run.windows.is_empty() { a href="#faults" { "Faults" } }
                     a href="#time" { "Over time" }
                     a href="#timeline-section" { "Timeline" }
@@ -66,6 +71,7 @@ pub fn report(history: &History, verdicts: &[Verdict], result: &RunResult, facts
                 } }
                 main id="main" {
                     (anomalies::section(&run))
+                    (map::section(&run))
                     (faults::section(&run))
                     (figures::section(&run))
                     (operations::timeline(&run))

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::text::{count, counted, inert, percent, seconds};
-use crate::{Comparison, Difference, RunOutcome, State, Trend};
+use crate::{Comparison, Difference, RunOutcome, Signature, State, Trend};
 
 /// Last runs of a trend that are listed.
 const LISTED: usize = 20;
@@ -26,15 +26,25 @@ pub fn trend(trend: &Trend) -> String {
         let (last, median) = (value(c.figure, c.last), value(c.figure, c.median));
         let _ = writeln!(out, "  CHANGED {}: {last}, before {median}", name(c.figure));
     }
-    for s in &trend.signatures {
-        let state = match s.state {
-            State::New => "NEW".to_owned(),
-            State::Known => format!("seen in {} runs since {}", s.seen, inert(&s.first)),
-            State::Gone => format!("gone, last seen {}", inert(&s.last)),
-        };
-        let _ = writeln!(out, "  {}: {state}", inert(&s.signature));
-    }
+    trend.signatures.iter().for_each(|s| {
+        let _ = writeln!(out, "  {}", sighting(s));
+    });
     out
+}
+
+/// Every anomaly of a campaign's nights, a line each: new ones first.
+pub fn triage(signatures: &[Signature]) -> String {
+    signatures.iter().map(|s| format!("{}\n", sighting(s))).collect()
+}
+
+fn sighting(s: &Signature) -> String {
+    let state = match s.state {
+        State::New => "NEW".to_owned(),
+        State::Known => format!("seen {} since {}", counted(s.seen as u64, "time"), inert(&s.first)),
+        State::Gone => format!("gone, last seen {}", inert(&s.last)),
+        State::Untested => format!("not looked for, last seen {}", inert(&s.last)),
+    };
+    format!("{}: {state}", inert(&s.signature))
 }
 
 /// What differs between two campaigns; figures that chance explains are counted only.
@@ -75,11 +85,12 @@ fn word(outcome: RunOutcome) -> &'static str {
 }
 
 /// A figure's name without its unit, which stands with the value.
-fn name(figure: &str) -> String {
+pub(crate) fn name(figure: &str) -> String {
     figure.trim_end_matches("_per_second").trim_end_matches("_seconds").replace('_', " ")
 }
 
-fn value(figure: &str, v: f64) -> String {
+/// A figure's value with its unit.
+pub(crate) fn value(figure: &str, v: f64) -> String {
     match figure {
         f if f.ends_with("_per_second") => format!("{}/s", count(v.round() as u64)),
         f if f.ends_with("_seconds") => seconds(v),
@@ -95,7 +106,7 @@ mod tests {
     use squall_checkers::Valid;
 
     use super::*;
-    use crate::{Change, Point, Signature};
+    use crate::{Change, Point};
 
     #[test]
     fn a_trend_names_what_is_new() {

@@ -6,5 +6,7 @@
 mod compare;
 mod summary;
 
-pub use compare::{comparison, trend};
+pub use compare::{comparison, trend, triage};
 pub use summary::{headline, summary};
+
+pub(crate) use compare::{name as figure_name, value as figure_value};

@@ -124,6 +124,6 @@ proptest! {
         prop_assert!(!terminal::summary(&result).is_empty());
         let document = document(None, vec![result]);
         prop_assert!(junit(&document).contains("</testsuites>"));
-        prop_assert!(index(&text, &document, &[]).ends_with("</html>"));
+        prop_assert!(index(&text, &document, &[], &squall_reports::Past::default()).ends_with("</html>"));
     }
 }

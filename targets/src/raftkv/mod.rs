@@ -3,6 +3,9 @@
 //! Errors come with `definite` (its documentation, "Errors"): certain failures are `fail`, the rest `info`.
 
 mod client;
+mod guarded;
+mod lock;
+mod members;
 mod target;
 
 pub(crate) use target::RaftKv;

@@ -1,6 +1,7 @@
 //! Raft KV as squall starts and watches it.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,36 +9,61 @@ use hyper::Method;
 use serde::Deserialize;
 use serde_json::Value as Json;
 use squall_cluster::Program;
-use squall_engine::protocol::{Client, Layout, NodeStatus, Status, Target, Via, options};
+use squall_engine::protocol::{Client, Layout, Members, NodeStatus, Status, Target, Via, merged, options};
 use squall_engine::{Error, units};
 
-use super::client::KvClient;
+use super::client::{KvClient, Sessions};
 use crate::http::{Answer, Http};
+use crate::recipes::is_known;
 
-const CLIENT_PORT: u16 = 7000;
-const PEER_PORT: u16 = 7001;
+pub(super) const CLIENT_PORT: u16 = 7000;
+pub(super) const PEER_PORT: u16 = 7001;
 
 /// How reads are done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Read {
-    /// The leader confirms that it still leads.
+enum Reads {
+    /// The leader confirms by a round of heartbeats that it still leads.
     #[default]
-    Linearizable,
+    #[serde(alias = "linearizable")]
+    ReadIndex,
+    /// The leader answers by itself while its lease holds.
+    Lease,
+    /// Any node that has everything that this client has seen.
+    Session,
     /// Whatever the node has applied.
     Local,
+}
+
+impl Reads {
+    /// The server's word for it.
+    fn consistency(self) -> &'static str {
+        match self {
+            Reads::ReadIndex => "linearizable",
+            Reads::Lease => "lease",
+            Reads::Session => "session",
+            Reads::Local => "local",
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Options {
-    read: Read,
+    #[serde(alias = "read")]
+    reads: Reads,
+    /// Session reads wait for everything that any client was told of, as if clients talked to each other.
+    shared_token: bool,
     /// Serve linearizable reads without confirming leadership: a mistake on purpose.
     unsafe_reads: bool,
     /// Do not flush the log: a mistake on purpose.
     no_fsync: bool,
     /// A classic mistake by its name (`squall raftkv bugs`).
     bug: Option<String>,
+    /// Clients open sessions and number their changes, so that one sent twice is done once.
+    sessions: bool,
+    /// How many entries are applied between two snapshots.
+    snapshot_entries: Option<u64>,
     #[serde(with = "units::duration::option")]
     election_timeout: Option<Duration>,
     #[serde(with = "units::duration::option")]
@@ -48,11 +74,18 @@ struct Options {
 #[derive(Debug)]
 pub(crate) struct RaftKv {
     options: Options,
+    given: Json,
+    /// The greatest index that any client was told of.
+    token: Arc<AtomicU64>,
 }
 
 impl RaftKv {
     pub(crate) fn build(given: &Json) -> Result<Arc<dyn Target>, Error> {
-        Ok(Arc::new(RaftKv { options: options("raftkv", given)? }))
+        Ok(Arc::new(RaftKv {
+            options: options("raftkv", given)?,
+            given: given.clone(),
+            token: Arc::default(),
+        }))
     }
 }
 
@@ -88,6 +121,9 @@ impl Target for RaftKv {
         if let Some(bug) = &o.bug {
             argv.extend(["--bug".to_owned(), bug.clone()]);
         }
+        if let Some(entries) = o.snapshot_entries {
+            argv.extend(["--snapshot-entries".to_owned(), entries.to_string()]);
+        }
         for (flag, value) in [("--election-timeout", o.election_timeout), ("--heartbeat", o.heartbeat)] {
             if let Some(value) = value {
                 argv.extend([flag.to_owned(), units::format_duration(value)]);
@@ -109,26 +145,38 @@ impl Target for RaftKv {
 
     async fn connect(&self, node: usize, via: Via<'_>) -> Result<Box<dyn Client>, Error> {
         let http = Http::connect(node, CLIENT_PORT, via).await?;
-        let consistency = match self.options.read {
-            Read::Linearizable => "linearizable",
-            Read::Local => "local",
-        };
-        Ok(Box::new(KvClient::new(http, consistency)))
+        let o = &self.options;
+        let shared = o.shared_token.then(|| self.token.clone());
+        let sessions = Sessions { shared, numbered: o.sessions };
+        Ok(Box::new(KvClient::new(http, o.reads.consistency(), sessions)))
     }
 
     fn supports(&self, f: &str) -> bool {
-        matches!(f, "read" | "write" | "cas" | "set.add" | "set.read" | "append.txn" | "wr.txn")
+        is_known(f)
     }
 
+    /// Changes go through the log in any mode. A session sees a prefix of it that never shrinks and holds its own
+    /// changes; a local read sees some prefix, after a restart or on another node perhaps a shorter one.
     fn promises(&self) -> &str {
-        match self.options.read {
-            Read::Linearizable => "linearizable",
-            Read::Local => "sequential",
+        match self.options.reads {
+            Reads::ReadIndex | Reads::Lease => "linearizable",
+            // It stands for everything that was completed before.
+            Reads::Session if self.options.shared_token => "linearizable",
+            Reads::Session => "sequential",
+            Reads::Local => "serializable",
         }
     }
 
     fn status(&self) -> Option<&dyn Status> {
         Some(self)
+    }
+
+    fn members(&self) -> Option<&dyn Members> {
+        Some(self)
+    }
+
+    fn upgraded(&self, options: &Json) -> Result<Option<Arc<dyn Target>>, Error> {
+        RaftKv::build(&merged(&self.given, options)).map(Some)
     }
 }
 

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{CheckArgs, CompletionsArgs, DoctorArgs, ExportArgs, ListArgs, RunArgs, SchemaArgs, VerifyArgs};
+use super::{
+    CheckArgs, CompletionsArgs, DoctorArgs, ExportArgs, ListArgs, ReplayArgs, RunArgs, SchemaArgs,
+    ShrinkArgs, VerifyArgs,
+};
 
 /// Puts a real cluster through a storm and says, with proof, whether it kept its promises
 #[derive(Clone, Debug, Parser)]
@@ -31,6 +34,10 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Judge a stored run again and rewrite its report
     Analyze(AnalyzeArgs),
+    /// Run a stored run again, with its seed and its schedule
+    Replay(ReplayArgs),
+    /// Find the smallest campaign that still fails as a stored run did
+    Shrink(ShrinkArgs),
     /// The Raft KV that comes built in: its server, and the bugs that it can be given
     #[command(disable_help_flag = true)]
     Raftkv {

@@ -1,6 +1,7 @@
 //! The command line as data. Nothing is looked up or started here: names are checked against the registry,
 //! and files opened, by the commands.
 
+mod again;
 mod check;
 mod cli;
 mod more;
@@ -10,6 +11,7 @@ mod values;
 #[cfg(test)]
 mod tests;
 
+pub use again::{ReplayArgs, ShrinkArgs};
 pub use check::{CheckArgs, KeyedArg, VerifyArgs};
 pub use cli::{AnalyzeArgs, BenchArgs, Cli, Command, Format};
 pub use more::{CompletionsArgs, DoctorArgs, ExportArgs, ListArgs, Listed, SchemaArgs, SchemaOf};

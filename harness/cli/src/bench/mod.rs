@@ -3,6 +3,7 @@
 mod checkers;
 mod engine;
 mod faults;
+mod transactions;
 
 use std::future::Future;
 
@@ -44,7 +45,7 @@ impl Row {
     }
 }
 
-const NAMES: [&str; 3] = ["engine", "faults", "checkers"];
+const NAMES: [&str; 4] = ["engine", "faults", "checkers", "transactions"];
 
 /// Operations of the largest input that is written to a file and read back.
 const OPERATIONS_MAX: usize = 1_000_000;
@@ -66,6 +67,12 @@ pub fn bench(args: &BenchArgs) -> anyhow::Result<Exit> {
         let rows = match name {
             "engine" => in_runtime(engine::rows())??,
             "faults" => in_runtime(faults::rows())??,
+            "transactions" => {
+                transactions::rows(OPERATIONS_MAX as u64, |row| {
+                    print_json(&row).map_err(anyhow::Error::from)
+                })?;
+                Vec::new()
+            }
             _ => {
                 checkers::rows()?;
                 Vec::new()

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::complaint::{Complaint, Source};
 use super::definition::{Campaign, Liveness, Timing};
-use super::fields::{Fields, duration, list, positive_duration, text, whole, word};
+use super::fields::{Fields, duration, flag, list, positive_duration, text, whole, word};
 use super::tree::Node;
-use super::{Cell, Concurrency, Expect, ProviderName, Rate, Select};
+use super::{Cell, Concurrency, Expect, ProviderName, Rate, Select, StepPlan};
 use crate::args::{MAX_NODES, MAX_REPEAT};
 
 impl Campaign {
@@ -40,6 +40,10 @@ fn read(node: &Node, campaign: &mut Campaign) -> Result<(), Complaint> {
     f.set("workloads", &mut campaign.workloads, |n| list(n, Cell::decode))?;
     f.set("faults", &mut campaign.faults, |n| list(n, together))?;
     f.set("timing", &mut campaign.timing, timing)?;
+    f.set("schedule", &mut campaign.schedule, |n| list(n, StepPlan::decode))?;
+    f.set("swarm", &mut campaign.swarm, flag)?;
+    f.set("watchdog", &mut campaign.watchdog, |n| positive_duration(n).map(Some))?;
+    f.set("pcap", &mut campaign.pcap, flag)?;
     f.set("exclude", &mut campaign.exclude, |n| list(n, Select::decode))?;
     let repeat = f.get("repeat");
     if let Some(n) = repeat {

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use squall_engine::units;
 
 use super::complaint::Source;
-use super::{Cell, Concurrency, Expect, ProviderName, Rate, Select, Shard};
+use super::{Cell, Concurrency, Expect, ProviderName, Rate, Select, Shard, StepPlan};
 
 /// A campaign: every target with every workload under every set of faults, each so many times.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -49,6 +49,15 @@ pub struct Campaign {
     pub faults: Vec<Vec<Cell>>,
     /// When faults come and go.
     pub timing: Timing,
+    /// Faults at fixed times or after events, beside those of `faults`.
+    pub schedule: Vec<StepPlan>,
+    /// Whether each run draws which of its faults act, and how densely.
+    pub swarm: bool,
+    /// After how long whatever exits by itself is started again; never if not said.
+    #[serde(with = "units::duration::option")]
+    pub watchdog: Option<Duration>,
+    /// Whether to keep a packet capture of each node.
+    pub pcap: bool,
     /// Combinations that are left out.
     pub exclude: Vec<Select>,
     /// How often each combination runs.
@@ -73,7 +82,7 @@ pub struct Campaign {
 }
 
 /// When faults come and go: on for a while and off for a while, on average.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Timing {
     /// Mean time on.
     #[serde(with = "units::duration")]
@@ -90,7 +99,7 @@ pub struct Timing {
 }
 
 /// What a cluster that does not recover after healing means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Liveness {
     /// The run fails.
@@ -131,6 +140,10 @@ impl Default for Campaign {
             workloads: vec![Cell::named("register")],
             faults: vec![Vec::new()],
             timing: Timing::default(),
+            schedule: Vec::new(),
+            swarm: false,
+            watchdog: None,
+            pcap: false,
             exclude: Vec::new(),
             repeat: 1,
             parallel: 1,

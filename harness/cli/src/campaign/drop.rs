@@ -46,6 +46,14 @@ impl Campaign {
             }
             *set = kept;
         }
+        // A schedule is somebody's own, so nothing of it is dropped.
+        for cell in self.schedule.iter().flat_map(|s| &s.faults) {
+            let needs = registry.make_fault(&cell.name, &cell.options)?.needs();
+            if let Some(probe) = needs.iter().find_map(|n| missing.get(n)) {
+                let why = lacks(&format!("the fault `{}` cannot be had here", cell.name), probe);
+                return Err(refuse(Complaint::new(why, cell.at)).into());
+            }
+        }
         self.faults = fitted;
         Ok(dropped)
     }

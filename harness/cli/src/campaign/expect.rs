@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::complaint::Complaint;
 use super::fields::{Fields, list, text};
@@ -10,7 +10,7 @@ use super::tree::{Node, Tree};
 use crate::suggest::hint;
 
 /// What a run is expected to show.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Expect {
     /// No anomaly.
@@ -21,13 +21,13 @@ pub enum Expect {
         /// Types of anomalies, such as `G-single`.
         anomalies: Vec<String>,
         /// In how many of a combination's repeats; in each, if not said.
-        #[serde(skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         at_least: Option<AtLeast>,
     },
 }
 
 /// `1 of 5`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AtLeast {
     /// At least so many.
     pub count: u32,

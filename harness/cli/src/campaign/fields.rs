@@ -105,6 +105,14 @@ pub(crate) fn list<T>(
     }
 }
 
+/// Yes or no.
+pub(crate) fn flag(node: &Node) -> Result<bool, Complaint> {
+    match &node.tree {
+        Tree::Bool(flag) => Ok(*flag),
+        _ => Err(node.complain(format!("expected `true` or `false`, found {}", node.kind()))),
+    }
+}
+
 /// One of several words.
 pub(crate) fn word<T: Copy>(node: &Node, words: &[(&'static str, T)]) -> Result<T, Complaint> {
     let written = match &node.tree {

@@ -7,8 +7,8 @@ use anyhow::Context;
 
 use super::decode::without_none;
 use super::{Campaign, Complaint, Expect};
-use crate::Refused;
 use crate::args::RunArgs;
+use crate::{Refused, declared};
 
 /// No campaign is longer: what is, is another file.
 const MAX_BYTES: u64 = 1 << 20;
@@ -20,11 +20,24 @@ impl Campaign {
             None => Campaign::built_in(),
             Some(path) => {
                 let (name, text) = read(path)?;
-                Campaign::parse(&name, &text).map_err(Refused::from)?
+                let mut campaign = Campaign::parse(&name, &text).map_err(Refused::from)?;
+                campaign.find_descriptions(path);
+                campaign
             }
         };
         campaign.override_by(args).map_err(Refused::from)?;
         Ok(campaign)
+    }
+
+    /// Targets that are described in files are named relative to the campaign's own file.
+    fn find_descriptions(&mut self, file: &Path) {
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+        for cell in self.targets.iter_mut().filter(|c| declared::is_path(&c.name)) {
+            if let Some(folder) = folder {
+                let plain = Path::new(&cell.name).strip_prefix("./").unwrap_or(Path::new(&cell.name));
+                cell.name = folder.join(plain).to_string_lossy().into_owned();
+            }
+        }
     }
 
     /// What flags and environment say counts more than what the file says.

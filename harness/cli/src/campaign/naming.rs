@@ -3,6 +3,7 @@
 use serde_json::Value as Json;
 
 use super::Cell;
+use crate::declared;
 
 /// The name of a combination: safe as a folder, and different for different options.
 /// Such as `etcd-append.consistency=serializable-partition+kill`.
@@ -23,10 +24,12 @@ const LONGEST: usize = 120;
 const LONGEST_OPTIONS: usize = 40;
 
 fn part(cell: &Cell) -> String {
+    let described = declared::is_path(&cell.name).then(|| declared::label(&cell.name));
+    let name = safe(described.as_ref().unwrap_or(&cell.name));
     match options(&cell.options) {
-        None => safe(&cell.name),
-        Some(options) if options.len() <= LONGEST_OPTIONS => format!("{}.{options}", safe(&cell.name)),
-        Some(_) => format!("{}.{:08x}", safe(&cell.name), fnv(&[&cell.options.to_string()]) >> 32),
+        None => name,
+        Some(options) if options.len() <= LONGEST_OPTIONS => format!("{name}.{options}"),
+        Some(_) => format!("{name}.{:08x}", fnv(&[&cell.options.to_string()]) >> 32),
     }
 }
 

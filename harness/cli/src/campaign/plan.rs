@@ -3,17 +3,17 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use squall_engine::seed::Seed;
 use squall_engine::{RunSpec, units};
-use squall_nemesis::Storm;
+use squall_nemesis::{Script, Storm, Together};
 
-use super::{Cell, Expect, Liveness, ProviderName, Rate, Timing};
+use super::{Cell, Expect, Liveness, ProviderName, Rate, StepPlan, Timing};
 use crate::Registry;
 
 /// One run of a campaign.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunPlan {
     /// Its name within the campaign, unique and safe as a folder; the same from night to night.
     pub name: String,
@@ -54,6 +54,15 @@ pub struct RunPlan {
     pub faults: Vec<Cell>,
     /// When faults come and go.
     pub timing: Timing,
+    /// What acts at fixed times or after events.
+    #[serde(default)]
+    pub schedule: Vec<StepPlan>,
+    /// After how long whatever exits by itself is started again.
+    #[serde(default, with = "units::duration::option")]
+    pub watchdog: Option<Duration>,
+    /// Whether to keep a packet capture of each node.
+    #[serde(default)]
+    pub pcap: bool,
     /// What it is judged by: the campaign's word, else the workload's, else what the target promises.
     pub consistency: String,
     /// What it is expected to show.
@@ -71,6 +80,7 @@ impl RunPlan {
         let workload = registry.make_workload(&self.workload.name, &self.workload.options)?;
         let faults = self.faults.iter().map(|f| registry.make_fault(&f.name, &f.options));
         let faults = faults.collect::<Result<Vec<_>, _>>()?;
+        let steps = self.schedule.iter().map(|s| s.build(registry)).collect::<Result<Vec<_>, _>>()?;
         Ok(RunSpec {
             name: self.name.clone(),
             dir,
@@ -85,11 +95,26 @@ impl RunPlan {
             ready_limit: self.ready_limit,
             target,
             workload,
-            nemesis: Box::new(Storm::new(Seed(self.seed), self.timing.into(), faults)),
+            nemesis: Box::new(Together(vec![
+                Box::new(Storm::new(Seed(self.seed), self.timing.into(), faults)),
+                Box::new(Script::new(Seed(self.seed), steps)),
+            ])),
             consistency: self.consistency.clone(),
             options: self.options(),
-            pcap: false,
+            pcap: self.pcap,
+            watchdog: self.watchdog,
         })
+    }
+
+    /// Names of every fault that the run is meant to have, each once.
+    pub fn kinds(&self) -> Vec<String> {
+        let mut kinds: Vec<String> = Vec::new();
+        for cell in self.faults.iter().chain(self.schedule.iter().flat_map(|s| &s.faults)) {
+            if !kinds.contains(&cell.name) {
+                kinds.push(cell.name.clone());
+            }
+        }
+        kinds
     }
 
     /// What goes into the log's header beside what has a place of its own there.
@@ -98,7 +123,9 @@ impl RunPlan {
             "target": self.target.options,
             "workload": self.workload.options,
             "faults": self.faults,
+            "kinds": self.kinds(),
             "timing": self.timing,
+            "schedule": self.schedule,
             "rate": self.rate,
             "provider": self.provider,
             "op_timeout_seconds": self.op_timeout.as_secs_f64(),

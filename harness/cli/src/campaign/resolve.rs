@@ -8,10 +8,11 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 use squall_engine::Error;
 use squall_engine::protocol::{Kind, Target};
+use squall_targets::declared::Declared;
 
-use super::{Campaign, Cell, Complaint, Place, RunPlan, naming};
+use super::{Campaign, Cell, Complaint, Place, RunPlan, naming, swarm};
 use crate::registry::find;
-use crate::{Refused, Registry};
+use crate::{Refused, Registry, declared};
 
 /// A combination of the matrix.
 struct Combination<'a> {
@@ -52,7 +53,7 @@ impl Campaign {
     /// Looks up every name and makes everything once, so that a complaint points at its place.
     pub(super) fn check_names(&self, registry: &Registry) -> Result<(), Complaint> {
         for cell in &self.targets {
-            make("target", registry.targets(), cell)?;
+            target(registry, cell)?;
         }
         for cell in &self.workloads {
             make("workload", registry.workloads(), &consistency(cell).0)?;
@@ -64,6 +65,9 @@ impl Campaign {
                     return Err(Complaint::new(format!("`{}` is there twice", cell.name), cell.at));
                 }
             }
+        }
+        for cell in self.schedule.iter().flat_map(|s| &s.faults) {
+            make("fault", registry.faults(), cell)?;
         }
         Ok(())
     }
@@ -85,7 +89,7 @@ impl Campaign {
     /// The first repeat of a combination, proven to fit together.
     fn plan(&self, registry: &Registry, of: &Combination<'_>, alone: bool) -> Result<RunPlan, Complaint> {
         let (workload, consistency) = consistency(of.workload);
-        let target = make("target", registry.targets(), of.target)?;
+        let target = target(registry, of.target)?;
         let (faults, warnings) = self.bearable(&of.faults, &*target)?;
         let made = make("workload", registry.workloads(), &workload)?;
         let consistency = consistency.unwrap_or_else(|| made.consistency(target.promises()));
@@ -108,6 +112,9 @@ impl Campaign {
             workload,
             faults,
             timing: self.timing,
+            schedule: self.schedule.clone(),
+            watchdog: self.watchdog,
+            pcap: self.pcap,
             consistency,
             expect: self.expect.clone(),
             liveness: self.liveness,
@@ -115,7 +122,8 @@ impl Campaign {
         };
         let spec = plan.spec(registry, PathBuf::new());
         let checked = spec.and_then(|spec| Ok(squall_engine::run::check(&spec)?));
-        let guilty = of.faults.first().and_then(|f| f.at).or(of.workload.at);
+        let scheduled = self.schedule.iter().flat_map(|s| &s.faults);
+        let guilty = of.faults.iter().chain(scheduled).find_map(|f| f.at).or(of.workload.at);
         checked.map_err(|e| Complaint::new(format!("{e:#}"), guilty)).map(|()| plan)
     }
 
@@ -146,7 +154,8 @@ impl Campaign {
             _ => format!("{combination}-r{:0width$}", repeat + 1),
         };
         let seed = naming::seed(self.seed, alone, &first.workload, &first.faults, repeat);
-        RunPlan { name, repeat, seed, ..first.clone() }
+        let plan = RunPlan { name, repeat, seed, ..first.clone() };
+        if self.swarm { swarm::drawn(plan) } else { plan }
     }
 }
 
@@ -159,6 +168,18 @@ fn consistency(workload: &Cell) -> (Cell, Option<String>) {
     }
     let said = said.map(|c| c.as_str().map_or_else(|| c.to_string(), str::to_owned));
     (plain, said)
+}
+
+/// Makes a target: one that is described in a file, or one of the registry's.
+fn target(registry: &Registry, cell: &Cell) -> Result<Arc<dyn Target>, Complaint> {
+    if !declared::is_path(&cell.name) {
+        return make("target", registry.targets(), cell);
+    }
+    let definition = declared::load(&cell.name).map_err(|e| Complaint::new(e.0, cell.at))?;
+    let made = Declared::new(definition, &cell.options);
+    let made =
+        made.map_err(|e| Complaint::new(e.to_string(), cell.options_at.first().map(|o| o.1).or(cell.at)))?;
+    Ok(Arc::new(made))
 }
 
 /// Makes what a cell names. What is wrong is said at the name, or at the option that is to blame.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::complaint::{Complaint, Place, Source};
@@ -12,7 +12,7 @@ use super::tree::{Node, Tree};
 use crate::suggest::hint;
 
 /// Something named, perhaps with options: `etcd`, or `{etcd: {version: system}}`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Cell {
     /// The name, as it stands in the registry.
     pub name: String,
@@ -215,8 +215,18 @@ impl Serialize for Rate {
     }
 }
 
+impl<'de> Deserialize<'de> for Rate {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let written = match Json::deserialize(d)? {
+            Json::String(text) => text,
+            other => other.to_string(),
+        };
+        written.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 /// How nodes come to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProviderName {
     /// Namespaces on this machine.

@@ -6,6 +6,7 @@
 mod answer;
 mod by;
 mod command;
+mod map;
 mod memory;
 mod one;
 mod timer;

@@ -26,7 +26,8 @@ pub fn analyze(registry: &Registry, args: &AnalyzeArgs) -> anyhow::Result<Exit> 
     let option = |name: &str| header.options.get(name).cloned().unwrap_or(Json::Null);
     let workload = registry.make_workload(&header.workload, &option("workload"))?;
     let named = |f: &Json| f["name"].as_str().or(f.as_str()).map(str::to_owned);
-    let faults = option("faults").as_array().into_iter().flatten().filter_map(named).collect();
+    let kinds = if option("kinds").is_array() { option("kinds") } else { option("faults") };
+    let faults = kinds.as_array().into_iter().flatten().filter_map(named).collect();
     let wanted = Wanted {
         faults,
         checks: registry.checks().to_vec(),

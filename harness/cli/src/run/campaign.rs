@@ -46,7 +46,10 @@ pub fn run(registry: &Registry, args: &RunArgs) -> anyhow::Result<Exit> {
         let store = Store::create(&campaign.store, &campaign.name, &time_name())?;
         let jobs = plans
             .iter()
-            .map(|plan| Job::new(registry, plan, args, &store, provider.clone()))
+            .map(|plan| {
+                let dir = store.dir.join(&plan.name);
+                Job::new(registry, plan, args.stop_on_anomaly, dir, provider.clone())
+            })
             .collect::<anyhow::Result<Vec<_>>>()?;
         let mut results = run_all(jobs, &campaign, args, &stop).await?;
         meet_shares(&plans, &mut results);
@@ -56,33 +59,33 @@ pub fn run(registry: &Registry, args: &RunArgs) -> anyhow::Result<Exit> {
 }
 
 /// One run, ready to go: owns everything that it needs.
-struct Job {
+pub(crate) struct Job {
     spec: RunSpec,
     wanted: Wanted,
     provider: Arc<dyn Provider>,
 }
 
 impl Job {
-    fn new(
+    /// A run to be kept in `dir`, whose parent is there.
+    pub(crate) fn new(
         registry: &Registry,
         plan: &RunPlan,
-        args: &RunArgs,
-        store: &Store,
+        stop_on_anomaly: bool,
+        dir: PathBuf,
         provider: Arc<dyn Provider>,
     ) -> anyhow::Result<Job> {
-        let dir = store.dir.join(&plan.name);
         for warning in &plan.warnings {
             say(&format!("{}: {warning}", plan.name));
         }
         Ok(Job {
             spec: plan.spec(registry, dir)?,
             wanted: Wanted {
-                faults: plan.faults.iter().map(|f| f.name.clone()).collect(),
+                faults: plan.kinds(),
                 checks: registry.checks().to_vec(),
                 expected: expected(&plan.expect),
                 liveness_is_warning: plan.liveness == Liveness::Warn,
                 reproduce: Some(command(plan)),
-                stop_on_anomaly: args.stop_on_anomaly,
+                stop_on_anomaly,
                 plan: serde_yaml::to_string(plan).context("the resolved run cannot be written as YAML")?,
             },
             provider,
@@ -90,7 +93,7 @@ impl Job {
     }
 
     /// Runs it; whatever goes wrong becomes a result.
-    async fn go(self, stop: Stop, progress: Progress) -> RunResult {
+    pub(crate) async fn go(self, stop: Stop, progress: Progress) -> RunResult {
         let header = RunHeader {
             name: self.spec.name.clone(),
             target: self.spec.target.name().to_owned(),
@@ -208,7 +211,7 @@ fn shown(path: &Path) -> String {
 }
 
 /// Such as `20260131T120000Z`: sorts by time, and is safe as a folder.
-fn time_name() -> String {
+pub(super) fn time_name() -> String {
     let nanos = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_nanos() as u64);
     let digits: String = squall_reports::text::date(nanos).chars().filter(char::is_ascii_digit).collect();
     let (day, time) = digits.split_at(8.min(digits.len()));

@@ -2,19 +2,28 @@
 //!
 //! Each run is judged and stored as soon as it ends; what a campaign comes to is a fold of its runs' results.
 
+mod again;
 mod analyze;
 mod campaign;
 mod judge;
 mod live;
 mod logs;
 mod one;
+mod replay;
 mod reproduce;
+mod shrink;
 mod signals;
-mod store;
+mod smaller;
+mod smallest;
+pub(crate) mod store;
+mod stored;
 mod watch;
 
 pub use analyze::analyze;
 pub use campaign::run;
+pub use replay::replay;
+pub use shrink::shrink;
 
-pub(crate) use campaign::{expected, find_run};
+pub(crate) use campaign::{Job, expected, find_run};
 pub(crate) use reproduce::command;
+pub(crate) use signals::{INTERRUPTED, Signals};

@@ -45,6 +45,14 @@ struct File {
     faults: Option<OneOrMore<Together>>,
     /// When faults come and go.
     timing: Option<Timing>,
+    /// Faults at fixed times or after events, beside those of `faults`.
+    schedule: Option<OneOrMore<Step>>,
+    /// Whether each run draws which of its faults act, and how densely.
+    swarm: Option<bool>,
+    /// After how long whatever exits by itself is started again; never if not said.
+    watchdog: Option<Duration>,
+    /// Whether to keep a packet capture of each node.
+    pcap: Option<bool>,
     /// Combinations that are left out.
     exclude: Option<OneOrMore<Select>>,
     /// How often each combination runs.
@@ -142,6 +150,49 @@ struct Timing {
     max: Option<Duration>,
 }
 
+/// What acts when, and for how long.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[allow(dead_code, reason = "it only describes")]
+struct Step {
+    /// So long after the beginning of the main phase.
+    at: Option<Duration>,
+    /// After an event instead.
+    after: Option<After>,
+    /// What acts: a fault, or several together.
+    fault: Together,
+    /// For how long.
+    r#for: Duration,
+    /// How often, after an event.
+    #[schemars(range(min = 1, max = 1000))]
+    times: Option<u32>,
+    /// What would be drawn otherwise, such as `nodes`.
+    plan: Option<serde_json::Map<String, Json>>,
+}
+
+/// One event, and how long after it.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[allow(dead_code, reason = "it only describes")]
+struct After {
+    /// Another node leads, or the same one anew.
+    event: Option<NamedEvent>,
+    /// So many more operations were ok.
+    #[schemars(range(min = 1))]
+    ok_operations: Option<u64>,
+    /// This text is written to a log of any node.
+    log: Option<String>,
+    /// How long after it.
+    delay: Option<Duration>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+#[allow(dead_code, reason = "it only describes")]
+enum NamedEvent {
+    LeaderChange,
+}
+
 /// Combinations by the names of their parts; what is not said matches everything.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, extend("minProperties" = 1))]
@@ -200,6 +251,7 @@ pub fn campaign(registry: &Registry) -> Json {
     let of = |kinds: Vec<(&'static str, &'static str)>| named(&kinds.into_iter().collect());
     let definitions = &mut schema["definitions"];
     definitions["Target"] = of(registry.targets().iter().map(|k| (k.name, k.summary)).collect());
+    or_described(&mut definitions["Target"]);
     definitions["Workload"] = of(registry.workloads().iter().map(|k| (k.name, k.summary)).collect());
     let mut faults: Vec<_> = registry.faults().iter().map(|k| (k.name, k.summary)).collect();
     if !faults.is_empty() {
@@ -209,6 +261,20 @@ pub fn campaign(registry: &Registry) -> Json {
     schema["title"] = "A campaign of squall".into();
     put_defaults(&mut schema);
     schema
+}
+
+/// A target may also be the path of its description.
+fn or_described(target: &mut Json) {
+    const PATH: &str = r"\.ya?ml$";
+    let alternatives = target["anyOf"].as_array_mut().expect("`named` gives alternatives");
+    alternatives.push(json!({ "type": "string", "pattern": PATH, "description": "a described target" }));
+    alternatives.push(json!({
+        "type": "object",
+        "patternProperties": { PATH: { "type": ["object", "null"] } },
+        "additionalProperties": false,
+        "minProperties": 1,
+        "maxProperties": 1,
+    }));
 }
 
 /// A name, or a name with its options; any name where none is known.

@@ -3,8 +3,12 @@
 mod bad;
 mod crash;
 mod decisions;
+mod examples;
+mod faults;
+mod leaks;
 mod runs;
 mod support;
+mod workloads;
 
 use std::process::ExitCode;
 
@@ -27,6 +31,38 @@ fn main() -> ExitCode {
         clusters("transactions_and_sets_keep_their_promises", runs::transactions_and_sets_are_valid),
         clusters("etcd_keeps_its_promise_under_partitions_and_kills", runs::etcd_is_valid).needs(etcd()),
         clusters("an_ordinary_user_can_run_it", runs::ordinary_user).needs(Need::Root).needs(etcd()),
+        clusters("raftkv_keeps_the_promise_of_every_workload", workloads::raftkv_keeps_every_promise),
+        clusters("etcd_keeps_the_promise_of_every_workload", workloads::etcd_keeps_every_promise)
+            .needs(etcd()),
+        clusters("two_holders_of_an_unfenced_lock_are_found", workloads::two_holders_are_found).needs(etcd()),
+        clusters("classic_mistakes_are_found_by_their_workloads", workloads::classic_mistakes_are_found),
+        clusters("processes_and_links_are_harmed_in_every_way", faults::processes_and_links),
+        clusters("disks_are_harmed_in_every_way_and_no_more_than_a_minority", faults::disks)
+            .needs(Need::Can(Capability::Disk)),
+        clusters("members_come_and_go_and_versions_change", faults::members_and_upgrades),
+        clusters("members_of_etcd_come_and_go", faults::etcd_members).needs(etcd()),
+        clusters("steps_wait_for_events", faults::triggers),
+        clusters("a_failure_is_found_again_and_made_smaller", faults::again_and_smaller)
+            .needs(Need::Can(Capability::Clock)),
+        clusters("example_raftkv_without_fsync", examples::raftkv_without_fsync)
+            .needs(Need::Can(Capability::Disk)),
+        clusters("example_etcd_without_fsync", examples::etcd_without_fsync)
+            .needs(Need::Can(Capability::Disk))
+            .needs(etcd()),
+        clusters("example_power_loss", examples::power_loss).needs(Need::Can(Capability::Disk)).needs(etcd()),
+        clusters("example_lease_on_the_wall_clock", examples::lease_on_the_wall_clock)
+            .needs(Need::Can(Capability::Clock)),
+        clusters("example_lease_on_the_monotonic_clock", examples::lease_on_the_monotonic_clock)
+            .needs(Need::Can(Capability::Clock)),
+        clusters("example_etcd_disk_faults", examples::etcd_disk_faults)
+            .needs(Need::Can(Capability::Disk))
+            .needs(etcd()),
+        clusters("example_etcd_flipped_bits", examples::etcd_flipped_bits)
+            .needs(Need::Can(Capability::Disk))
+            .needs(etcd()),
+        clusters("many_runs_leave_nothing_behind", leaks::many_runs_leave_nothing)
+            .needs(Need::Can(Capability::Clock))
+            .needs(Need::Can(Capability::Disk)),
         clusters("one_seed_decides_alike_twice", decisions::one_seed_decides_alike_twice),
         clusters("a_killed_harness_leaves_nothing_but_its_history", crash::killed_harness_leaves_nothing),
         clusters("an_interrupted_run_is_judged", crash::interrupted_run_is_judged),

@@ -163,7 +163,8 @@ struct Calls {
 }
 
 impl Calls {
-    /// Runs one call to its end.
+    /// Runs one call to its end, which is the trap that follows it. A stop of another kind may come between the
+    /// call and its trap: a trap left pending there would kill the program once it is let go.
     fn call(&mut self, what: &'static str, number: i64, arguments: [u64; 6]) -> Result<u64, Refused> {
         let mut registers = self.registers;
         registers.rip = self.instruction;
@@ -172,20 +173,24 @@ impl Calls {
         registers.orig_rax = u64::MAX;
         [registers.rdi, registers.rsi, registers.rdx, registers.r10, registers.r8, registers.r9] = arguments;
         self.tracee.set_registers(&registers).map_err(failed(what))?;
+        let mut returned = None;
         loop {
             self.tracee.step().map_err(failed(what))?;
-            self.wait_for_stop(what)?;
-            let now = self.tracee.registers().map_err(failed(what))?;
-            if now.rip == self.instruction + 2 {
-                return result_of(now.rax).map_err(failed(what));
+            let trapped = self.wait_for_stop(what)?;
+            if returned.is_none() {
+                let now = self.tracee.registers().map_err(failed(what))?;
+                returned = (now.rip == self.instruction + 2).then_some(now.rax);
+            }
+            if let (true, Some(returned)) = (trapped, returned) {
+                return result_of(returned).map_err(failed(what));
             }
         }
     }
 
     /// Waits until it has stopped at a point where it receives no signal. Signals are passed on: a program has no
     /// handlers yet, so they do nothing, end it, or stop it; of a stop the kernel keeps the books, and the tracee
-    /// joins it when it is let go.
-    fn wait_for_stop(&self, what: &'static str) -> Result<(), Refused> {
+    /// joins it when it is let go. Whether it is the trap after a step.
+    fn wait_for_stop(&self, what: &'static str) -> Result<bool, Refused> {
         loop {
             match wait().map_err(failed(what))?.1 {
                 Stop::Gone => return Err(Refused::Gone),
@@ -194,7 +199,7 @@ impl Calls {
                     self.tracee.interrupt().map_err(failed(what))?;
                     self.tracee.resume(signal).map_err(failed(what))?;
                 }
-                _ => return Ok(()),
+                stop => return Ok(stop == Stop::Signal(libc::SIGTRAP)),
             }
         }
     }

@@ -199,8 +199,8 @@ fn storm() {
 
 fn stops_while_executing() {
     let clock = jumped(9 * SECOND);
-    let mut guest = Guest::start(&clock, &[guest().as_str(), "guest-exec-loop", "60"]);
-    // They only disturb: no program may be lost, refused or left without its clock, nor stay stopped.
+    let mut guest = Guest::start(&clock, &[guest().as_str(), "guest-exec-loop", "400"]);
+    // Ignored by default, so they only disturb; the stops must not be lost, nor outlive their end.
     for round in 0..300 {
         guest.signal(libc::SIGWINCH);
         guest.signal(libc::SIGSTOP);
@@ -209,9 +209,6 @@ fn stops_while_executing() {
         }
         guest.signal(libc::SIGCONT);
     }
-    // It answers once it has executed itself for the last time: what is stopped now stays stopped. A stop that
-    // meets an execution half-way may be lost (see the page on clocks).
-    assert!(guest.read("realtime").is_ahead_by(9 * SECOND, 0));
     guest.signal(libc::SIGSTOP);
     let pid = guest.child.id();
     eventually("a stopped process", || {

@@ -91,7 +91,9 @@ impl Guest {
     /// What it reads from a clock, between two readings of the true one.
     pub fn read(&mut self, clock: &str) -> Read3 {
         let input = self.input.as_mut().expect("not finished");
-        writeln!(input, "{clock}").expect("the guest lives");
+        if let Err(error) = writeln!(input, "{clock}") {
+            panic!("the guest ended: {error}, {:?}", self.child.wait());
+        }
         let mut line = String::new();
         self.output.read_line(&mut line).expect("the guest answers");
         let numbers: Vec<i64> = line.split_whitespace().map(|word| word.parse().expect("a number")).collect();

@@ -5,6 +5,7 @@
 
 mod ends;
 mod harm;
+mod limits;
 mod network;
 mod programs;
 mod roles;
@@ -17,6 +18,6 @@ fn main() -> ExitCode {
     if let Some(code) = roles::run_if_asked() {
         return code;
     }
-    let tests = [programs::tests(), network::tests(), harm::tests(), ends::tests()];
+    let tests = [programs::tests(), network::tests(), harm::tests(), limits::tests(), ends::tests()];
     squall_local::testing::main(tests.into_iter().flatten().collect())
 }

@@ -18,6 +18,7 @@ pub fn tests() -> Vec<Test> {
         test("a cut in one direction cuts that direction only, and is counted", one_way),
         test("a connection stalls under a cut and goes on after healing", stall),
         test("a reset link resets connections", reset),
+        test("open connections die without a word while new ones work", half_open),
         test("policies that make no sense are refused and change nothing", nonsense),
         test("a network that is gone cannot be changed", nothing_to_change),
         test("a capture holds what was sent and what arrived", capture),
@@ -162,6 +163,42 @@ async fn reset() {
     assert_eq!(refused.kind(), ErrorKind::ConnectionRefused, "a reset answers an opening too");
     assert!(host.cluster.links.as_ref().unwrap().counters(Endpoint::Client(0), n(0)).reset >= 2);
     connect(&host, 1, to).await;
+    host.down().await;
+}
+
+async fn half_open() {
+    let host = Host::up(1).await;
+    host.echo(0, 7).await;
+    let to = SocketAddr::new(host.node(0).address(), 7);
+    let (client, policy) = (Endpoint::Client(0), LinkPolicy { half_open: true, ..LinkPolicy::default() });
+    let (mut old, _) = connect(&host, 0, to).await;
+    for (from, to) in [(client, n(0)), (n(0), client)] {
+        host.link(from, to, policy).await;
+    }
+    old.write_all(b"old").await.unwrap();
+    let links = host.cluster.links.as_ref().unwrap();
+    eventually("it is silenced", || async { links.counters(client, n(0)).silenced > 0 }).await;
+    let mut answer = [0; 3];
+    let silent = tokio::time::timeout(std::time::Duration::from_millis(100), old.peek(&mut answer)).await;
+    assert!(silent.is_err(), "no answer, and no error either");
+    // The same address, even: it is connections that are dead, not the link.
+    let (mut new, _) = connect(&host, 0, to).await;
+    new.write_all(b"new").await.unwrap();
+    new.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"new");
+    // Another policy that joins does not kill what was opened meanwhile.
+    let delay = Some(squall_cluster::Delay {
+        mean: std::time::Duration::from_millis(1),
+        jitter: std::time::Duration::ZERO,
+        shape: Default::default(),
+    });
+    host.link(client, n(0), LinkPolicy { delay, ..policy }).await;
+    new.write_all(b"yet").await.unwrap();
+    new.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"yet");
+    links.heal().await.unwrap();
+    tokio::time::timeout(LIMIT, old.read_exact(&mut answer)).await.unwrap().unwrap();
+    assert_eq!(&answer, b"old", "sent again until it arrives");
     host.down().await;
 }
 

@@ -22,6 +22,7 @@ pub fn run_if_asked() -> Option<ExitCode> {
         [WORD, "flood", to, count, size] => flood(to, count.parse().unwrap(), size.parse().unwrap()),
         [WORD, "ask-udp", to, tries] => ask_udp(to, tries.parse().unwrap()),
         [WORD, "ask-tcp", to] => println!("{}", ask_tcp(to)),
+        [WORD, "hoard", mebibytes] => println!("{}", hoard(mebibytes.parse().unwrap())),
         [WORD, "others"] => println!("{}", others()),
         [WORD, "spawner"] => spawner(),
         [WORD, "stubborn"] => stubborn(),
@@ -33,6 +34,14 @@ pub fn run_if_asked() -> Option<ExitCode> {
         _ => return None,
     }
     Some(ExitCode::SUCCESS)
+}
+
+/// Asks for memory, and says whether it was given.
+fn hoard(mebibytes: usize) -> &'static str {
+    match Vec::<u8>::new().try_reserve_exact(mebibytes << 20) {
+        Ok(()) => "given",
+        Err(_) => "refused",
+    }
 }
 
 /// Echoes TCP and UDP over both IP versions, until it is ended.

@@ -49,6 +49,20 @@ const BAD: &[(&str, &str)] = &[
     ("an empty list", "targets: []\n"),
     ("nothing after a key", "seed:\n"),
     ("two documents", "nodes: 3\n---\nnodes: 5\n"),
+    ("a step that never begins", "schedule: [{fault: kill, for: 3s}]\n"),
+    ("a step that begins twice", "schedule: [{at: 1s, after: {ok_operations: 5}, fault: kill, for: 3s}]\n"),
+    ("a step without an end", "schedule: [{at: 1s, fault: kill}]\n"),
+    (
+        "a step that waits for nothing known",
+        "schedule:\n  - {after: {event: full-moon}, fault: kill, for: 3s}\n",
+    ),
+    (
+        "a step that waits for two things",
+        "schedule: [{after: {log: x, ok_operations: 5}, fault: kill, for: 3s}]\n",
+    ),
+    ("an unknown fault in a step", "schedule: [{at: 1s, fault: [kill, pauze], for: 3s}]\n"),
+    ("a step of nothing", "schedule: [{at: 1s, fault: none, for: 3s}]\n"),
+    ("a swarm that is neither on nor off", "swarm: perhaps\n"),
     ("an unknown liveness", "liveness: warning\n"),
 ];
 

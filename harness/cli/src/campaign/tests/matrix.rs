@@ -115,3 +115,16 @@ fn a_plan_makes_what_the_engine_runs() {
     assert_eq!(spec.nemesis.needs().len(), 2);
     assert_eq!(spec.options["faults"][1]["name"], "kill");
 }
+
+/// `replay` and `shrink` read what `run` has written.
+#[test]
+fn a_resolved_run_is_read_back_from_its_file() {
+    let text = "nodes: 3\nrate: max\nwatchdog: 1s\nfaults: [[kill, {clock: {kinds: [jump]}}]]\nschedule:\n  - {at: 1s, fault: kill, for: 2s, plan: {nodes: [1]}}\n  - {after: {event: leader-change, delay: 5ms}, fault: kill, for: 1s}\n  - {after: {log: text}, fault: kill, for: 1s}\nexpect: {invalid: [lost], at_least: 1 of 2}\n";
+    for text in [text, "nodes: 5\n"] {
+        let plans = Campaign::parse("c", text).unwrap().resolve(&crate::Registry::default()).unwrap();
+        let written = serde_yaml::to_string(&plans[0]).unwrap();
+        let read: crate::campaign::RunPlan =
+            serde_yaml::from_str(&written).unwrap_or_else(|e| panic!("{e}\n{written}"));
+        assert_eq!(read, plans[0], "{written}");
+    }
+}

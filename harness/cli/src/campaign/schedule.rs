@@ -1,0 +1,163 @@
+//! Fixed timelines and triggers, as a campaign writes them.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
+use squall_engine::units;
+use squall_nemesis::{Event, Step, When};
+
+use super::Cell;
+use super::complaint::Complaint;
+use super::decode::without_none;
+use super::fields::{Fields, duration, list, positive_duration, text, whole};
+use super::tree::{Node, Tree};
+use crate::Registry;
+
+/// One step of a schedule: `{at: 5s, fault: kill, for: 3s}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepPlan {
+    /// So long after the beginning of the main phase.
+    #[serde(default, with = "units::duration::option", skip_serializing_if = "Option::is_none")]
+    pub at: Option<Duration>,
+    /// After an event instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<After>,
+    /// What acts, together.
+    pub faults: Vec<Cell>,
+    /// For how long.
+    #[serde(rename = "for", with = "units::duration")]
+    pub lasts: Duration,
+    /// How often, after an event.
+    #[serde(default = "once")]
+    pub times: u32,
+    /// What would be drawn otherwise, such as `nodes`.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub plan: Map<String, Json>,
+}
+
+fn once() -> u32 {
+    1
+}
+
+/// An event, and how long after it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct After {
+    /// What is waited for.
+    #[serde(flatten)]
+    pub event: Trigger,
+    /// How long after it.
+    #[serde(with = "units::duration")]
+    pub delay: Duration,
+}
+
+/// What a step can wait for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trigger {
+    /// `{event: leader-change}`.
+    Event(Named),
+    /// `{ok_operations: 1000}`.
+    OkOperations(u64),
+    /// `{log: "text"}`.
+    Log(String),
+}
+
+/// Events that have a name only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Named {
+    /// Another node leads, or the same one anew.
+    LeaderChange,
+}
+
+impl StepPlan {
+    pub(crate) fn decode(node: &Node) -> Result<StepPlan, Complaint> {
+        let mut fields = Fields::of(node, "a step such as `{at: 5s, fault: kill, for: 3s}`")?;
+        let at = fields.get("at").map(duration).transpose()?;
+        let after = fields.get("after").map(After::decode).transpose()?;
+        let Some(fault) = fields.get("fault") else {
+            return Err(node.complain("a step needs a `fault`"));
+        };
+        let faults = list(fault, Cell::decode)?;
+        let faults = without_none(faults).map_err(|text| fault.complain(text))?;
+        if faults.is_empty() {
+            return Err(fault.complain("`none` is no step"));
+        }
+        let lasts = fields.get("for").map(positive_duration).transpose()?;
+        let times = fields.get("times");
+        let plan = fields.get("plan");
+        fields.finish()?;
+        let Some(lasts) = lasts else {
+            return Err(node.complain("a step says for how long: `for: 3s`"));
+        };
+        match (&at, &after) {
+            (Some(_), Some(_)) => return Err(node.complain("a step begins `at` a time or `after` an event")),
+            (None, None) => {
+                return Err(node.complain("a step says when it begins: `at: 5s`, or `after` an event"));
+            }
+            (Some(_), None) if times.is_some() => {
+                return Err(node.complain("only a step that waits for an event has `times`"));
+            }
+            _ => {}
+        }
+        let times = times.map_or(Ok(1), |n| whole(n, 1, 1000))? as u32;
+        let plan = match plan.map(|n| (n, n.to_json())) {
+            None => Map::new(),
+            Some((_, Json::Object(plan))) if faults.len() == 1 => plan,
+            Some((n, Json::Object(_))) => return Err(n.complain("`plan` is for a step with one fault")),
+            Some((n, _)) => return Err(n.complain(format!("expected a map, found {}", n.kind()))),
+        };
+        Ok(StepPlan { at, after, faults, lasts, times, plan })
+    }
+
+    /// The step, with its faults made.
+    pub(crate) fn build(&self, registry: &Registry) -> anyhow::Result<Step> {
+        let faults = self.faults.iter().map(|f| registry.make_fault(&f.name, &f.options));
+        let when = match &self.after {
+            None => When::At(self.at.unwrap_or_default()),
+            Some(after) => When::After(after.event(), after.delay),
+        };
+        Ok(Step {
+            when,
+            faults: faults.collect::<Result<_, _>>()?,
+            lasts: self.lasts,
+            times: self.times,
+            plan: self.plan.clone(),
+        })
+    }
+}
+
+impl After {
+    fn decode(node: &Node) -> Result<After, Complaint> {
+        let mut fields = Fields::of(node, "an event such as `{event: leader-change, delay: 500ms}`")?;
+        let event = fields.get("event");
+        let ok = fields.get("ok_operations").map(|n| whole(n, 1, u64::MAX)).transpose()?;
+        let log = fields.get("log").map(text).transpose()?;
+        let delay = fields.get("delay").map(duration).transpose()?.unwrap_or_default();
+        fields.finish()?;
+        let event = match event {
+            None => None,
+            Some(Node { tree: Tree::Text(name), .. }) if name == "leader-change" => {
+                Some(Trigger::Event(Named::LeaderChange))
+            }
+            Some(other) => {
+                return Err(other.complain(format!("{} is no event; there is: leader-change", other.kind())));
+            }
+        };
+        let given: Vec<Trigger> =
+            [event, ok.map(Trigger::OkOperations), log.map(Trigger::Log)].into_iter().flatten().collect();
+        match <[Trigger; 1]>::try_from(given) {
+            Ok([event]) => Ok(After { event, delay }),
+            Err(_) => Err(node.complain("a step waits for one of `event`, `ok_operations` and `log`")),
+        }
+    }
+
+    fn event(&self) -> Event {
+        match &self.event {
+            Trigger::Event(Named::LeaderChange) => Event::LeaderChange,
+            Trigger::OkOperations(count) => Event::OkOperations(*count),
+            Trigger::Log(text) => Event::Log(text.clone()),
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Changes of members while the cluster serves: a node is removed, and comes back as a new one without its
+//! data, or as itself with them.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json, json};
+use squall_cluster::{Capability, Program};
+use squall_engine::membership::{self, Standing};
+use squall_engine::protocol::{Evidence, Fault, Injected, Target};
+use squall_engine::seed::Rng;
+use squall_engine::{Error, Injection};
+
+use crate::registry::Validate;
+use crate::victims::{Victims, aimed, field, names, plan, resolve};
+
+/// What becomes of a removed node's data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Kind {
+    /// It is wiped: another machine takes the node's place.
+    Replace,
+    /// It is kept: the node itself comes back.
+    Rejoin,
+}
+
+/// See the module.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Membership {
+    kinds: Vec<Kind>,
+    targets: Vec<Victims>,
+}
+
+/// How long a cluster that other faults harm too may take to let a node go.
+const REMOVE_LIMIT: Duration = Duration::from_secs(5);
+/// How long it may take to let one in.
+const JOIN_LIMIT: Duration = Duration::from_secs(20);
+const WIPE_LIMIT: Duration = Duration::from_secs(30);
+
+impl Default for Membership {
+    fn default() -> Self {
+        Membership { kinds: vec![Kind::Replace], targets: vec![Victims::One, Victims::Leader] }
+    }
+}
+
+impl Validate for Membership {
+    fn validate(&self) -> Result<(), Error> {
+        aimed(&self.targets, "membership")?;
+        if self.kinds.is_empty() {
+            return Err(Error::Config("`kinds` of `membership` is empty: it would change nothing".into()));
+        }
+        let more = |v: &Victims| !matches!(v, Victims::One | Victims::Leader);
+        if self.targets.iter().any(more) {
+            let text = "`membership` changes one node at a time: its `targets` are `one` and `leader`";
+            return Err(Error::Config(text.into()));
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Fault for Membership {
+    fn name(&self) -> &str {
+        "membership"
+    }
+
+    fn needs(&self) -> BTreeSet<Capability> {
+        [Capability::Nodes].into()
+    }
+
+    fn fits(&self, target: &dyn Target) -> Result<(), Error> {
+        let name = target.name();
+        let Some(members) = target.members() else {
+            return Err(Error::Config(format!("`membership`: `{name}` cannot change its members")));
+        };
+        if self.kinds.contains(&Kind::Rejoin) && !members.keeps_data() {
+            return Err(Error::Config(format!(
+                "`membership`: a node that was removed from `{name}` cannot come back with its data; use `replace`"
+            )));
+        }
+        Ok(())
+    }
+
+    fn plan(&self, rng: &mut Rng, nodes: usize) -> Map<String, Json> {
+        let mut drawn = Map::new();
+        plan(rng, nodes, &self.targets, &mut drawn);
+        let kind = self.kinds[rng.index(self.kinds.len())];
+        drawn.insert("kind".into(), serde_json::to_value(kind).expect("a plain enum"));
+        drawn
+    }
+
+    async fn begin(&self, plan: &Map<String, Json>, on: &Injection) -> Result<Box<dyn Injected>, Error> {
+        let deployment = &on.deployment;
+        let kind: Kind = field(plan, "kind")?;
+        let mut nodes = resolve(plan, deployment)?;
+        nodes.truncate(1);
+        let node = nodes[0];
+        // A change that is pending is finished before another begins.
+        if deployment.roll.is_pending() {
+            let description = "changed nothing: an earlier change of members is still pending".into();
+            return Ok(Box::new(Removed { node, kind, description, standing: Standing::Member }));
+        }
+        // A node that learns that it was removed may end by itself.
+        deployment.excuses.begin(on.id, node);
+        let standing = membership::remove(deployment, node, REMOVE_LIMIT).await?;
+        if standing == Standing::Out {
+            deployment.hold_down(on.id, node).await?;
+        }
+        let who = names(deployment, &nodes);
+        let description = match standing {
+            Standing::Out => format!("removed {who} from the cluster"),
+            _ => format!("asked for {who} to be removed, which is still pending"),
+        };
+        Ok(Box::new(Removed { node, kind, description, standing }))
+    }
+}
+
+struct Removed {
+    node: usize,
+    kind: Kind,
+    description: String,
+    standing: Standing,
+}
+
+#[async_trait]
+impl Injected for Removed {
+    fn nodes(&self) -> Vec<usize> {
+        vec![self.node]
+    }
+
+    fn description(&self) -> String {
+        self.description.clone()
+    }
+
+    async fn end(self: Box<Self>, on: &Injection) -> Result<Evidence, Error> {
+        let (deployment, node) = (&on.deployment, self.node);
+        if self.standing == Standing::Member {
+            let description = "no change of members was begun".into();
+            return Ok(Evidence { effective: false, description, ..Evidence::default() });
+        }
+        let mut standing = self.standing;
+        if standing == Standing::Leaving {
+            standing = membership::remove(deployment, node, REMOVE_LIMIT).await?;
+        }
+        let removed = standing == Standing::Out;
+        if removed {
+            deployment.hold_down(on.id, node).await?;
+            if self.kind == Kind::Replace {
+                wipe(on, node).await?;
+            }
+            standing = membership::join(deployment, on.id, node, JOIN_LIMIT).await?;
+        }
+        deployment.excuses.end(on.id, node);
+        let mut measured = Map::new();
+        measured.insert("removed".into(), removed.into());
+        measured.insert("standing".into(), json!(standing));
+        let description = match (removed, standing) {
+            (true, Standing::Member) => "removed, and back with a vote, as the cluster says itself",
+            (true, _) => "removed; its return is still pending",
+            (false, _) => "whether it was removed is not known",
+        };
+        Ok(Evidence { effective: removed, description: description.into(), measured })
+    }
+}
+
+/// Empties a node's data directory as its programs see it.
+async fn wipe(on: &Injection, node: usize) -> Result<(), Error> {
+    let script = "find . -mindepth 1 -delete";
+    let done = on.deployment.nodes[node].run(&Program::new("wipe", ["sh", "-c", script]), WIPE_LIMIT).await?;
+    match done.exit {
+        squall_cluster::Exit::Code(0) => Ok(()),
+        exit => {
+            let said = String::from_utf8_lossy(&done.stderr).trim().to_owned();
+            Err(Error::Broken(format!(
+                "the data of {} could not be wiped: {exit}: {said}",
+                on.deployment.name(node)
+            )))
+        }
+    }
+}

@@ -4,6 +4,9 @@
 //! Times are ranks. An element is *certainly inside* from the completion of its put to the invocation of its
 //! take: its *core*, which is empty where the two overlap.
 
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+
 use squall_history::{History, NEVER, Outcome};
 
 use super::numbers::Numbers;
@@ -111,10 +114,10 @@ pub(crate) fn read(
 /// Judges by `found`, which says what is wrong when takes without an answer took nothing. Where there are
 /// such takes, only what they cannot excuse is wrong: what is left when elements that nobody was seen to take
 /// are not looked at. And what is right when each of them took an element is right: which one it took is
-/// guessed, `better(a, b)` saying whether a is the better guess. What neither shows is for the search.
+/// guessed, the better guess being the lesser in `order`. What neither shows is for the search.
 pub(crate) fn judge(
     all: &Elements,
-    better: impl Fn(&Element, &Element) -> bool,
+    order: impl Fn(&Element, &Element) -> Ordering,
     found: impl Fn(&[Element]) -> Option<Broken>,
 ) -> Patterns {
     if all.unseen.is_empty() {
@@ -124,27 +127,40 @@ pub(crate) fn judge(
     if let Some(broken) = found(&taken) {
         return Patterns::Broken(broken);
     }
-    match found(&guessed(all, better)) {
+    match found(&guessed(all, order)) {
         Some(_) => Patterns::NotThisShape,
         None => Patterns::Linearizable,
     }
 }
 
 /// The elements after each take without an answer took, at some time from its invocation, the best of those
-/// that were inside by then. That an element leaves earlier than never only allows more.
-fn guessed(all: &Elements, better: impl Fn(&Element, &Element) -> bool) -> Vec<Element> {
+/// that were certainly inside by then; or, where there was none, one that may have gone in and out at once.
+/// That an element leaves earlier than never only allows more.
+fn guessed(all: &Elements, order: impl Fn(&Element, &Element) -> Ordering) -> Vec<Element> {
     let mut elements = all.elements.clone();
     let mut left: Vec<usize> = (0..elements.len()).filter(|&i| elements[i].take.is_none()).collect();
+    left.sort_by(|&a, &b| order(&elements[a], &elements[b]));
+    // By when they are inside; each is called by its place in `left`, the best first.
+    let mut entering: Vec<(u32, usize)> =
+        left.iter().zip(0..).map(|(&i, place)| (elements[i].entering.1, place)).collect();
+    entering.sort_unstable();
+    let mut entering = entering.into_iter().peekable();
+    let mut inside: BinaryHeap<Reverse<usize>> = BinaryHeap::new();
+    let mut without: Vec<u32> = Vec::new();
     for &(invoked, ..) in &all.unseen {
-        // What is not certainly inside yet may go in and out at once; those are the second choice.
-        let inside = |e: &Element| e.entering.1 < invoked;
-        let best = (0..left.len()).reduce(|a, b| {
-            let (one, other) = (&elements[left[a]], &elements[left[b]]);
-            let wins = if inside(one) == inside(other) { better(other, one) } else { inside(other) };
-            if wins { b } else { a }
-        });
-        let Some(best) = best else { break };
-        elements[left.swap_remove(best)].leaving = (invoked, NEVER);
+        while let Some((_, place)) = entering.next_if(|(inside, _)| *inside < invoked) {
+            inside.push(Reverse(place));
+        }
+        match inside.pop() {
+            Some(Reverse(place)) => elements[left[place]].leaving = (invoked, NEVER),
+            None => without.push(invoked),
+        }
+    }
+    let mut rest: Vec<usize> =
+        inside.into_iter().map(|Reverse(place)| place).chain(entering.map(|(_, place)| place)).collect();
+    rest.sort_unstable();
+    for (invoked, place) in without.into_iter().zip(rest) {
+        elements[left[place]].leaving = (invoked, NEVER);
     }
     elements
 }

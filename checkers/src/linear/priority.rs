@@ -19,7 +19,7 @@ pub(crate) fn judge(history: &History, indexes: impl Iterator<Item = u32> + Clon
         Err(decided) => return decided,
     };
     let value = |e: &Element| history.op(e.put as usize).input;
-    let less = |a: &Element, b: &Element| value(a) < value(b);
+    let less = |a: &Element, b: &Element| value(a).cmp(value(b));
     elements::judge(&all, less, |elements| {
         let mut elements = elements.to_vec();
         elements.sort_by(|a, b| value(a).cmp(value(b)));

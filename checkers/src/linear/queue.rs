@@ -26,7 +26,7 @@ pub(crate) fn judge(
         Ok(all) => all,
         Err(decided) => return decided,
     };
-    let oldest = |a: &Element, b: &Element| a.entering.1 < b.entering.1;
+    let oldest = |a: &Element, b: &Element| a.entering.1.cmp(&b.entering.1);
     elements::judge(&all, oldest, |elements| {
         if ordered { reordered(elements) } else { None }.or_else(|| not_empty(elements, &all.empties))
     })

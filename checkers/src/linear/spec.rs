@@ -24,6 +24,8 @@ pub(crate) struct Interned<'a, M: Model> {
     states: Vec<M::State>,
     numbers: FxHashMap<M::State, u32>,
     steps: FxHashMap<(u32, u32), u32>,
+    /// What all states hold behind pointers.
+    heap_bytes: u64,
 }
 
 impl<'a, M: Model> Interned<'a, M> {
@@ -34,6 +36,7 @@ impl<'a, M: Model> Interned<'a, M> {
             states: Vec::new(),
             numbers: FxHashMap::default(),
             steps: FxHashMap::default(),
+            heap_bytes: 0,
         }
     }
 
@@ -46,6 +49,9 @@ impl<'a, M: Model> Interned<'a, M> {
             return n;
         }
         let n = self.states.len() as u32;
+        // Each state stands in both tables; an allocation costs something beside what is asked for.
+        let heap = self.model.heap_bytes(&state) as u64;
+        self.heap_bytes += 2 * (heap + if heap > 0 { 16 } else { 0 });
         self.states.push(state.clone());
         self.numbers.insert(state, n);
         n
@@ -69,8 +75,7 @@ impl<M: Model> Spec for Interned<'_, M> {
     }
 
     fn held_bytes(&self) -> u64 {
-        // States may hold more behind pointers; models whose states grow share structure between them.
         let state = std::mem::size_of::<M::State>() as u64;
-        self.states.len() as u64 * (3 * state + 16) + self.steps.len() as u64 * 24
+        self.heap_bytes + self.states.len() as u64 * (3 * state + 16) + self.steps.len() as u64 * 24
     }
 }

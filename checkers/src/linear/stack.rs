@@ -21,7 +21,7 @@ pub(crate) fn judge(history: &History, indexes: impl Iterator<Item = u32> + Clon
         Ok(all) => all,
         Err(decided) => return decided,
     };
-    let newest = |a: &Element, b: &Element| a.entering.1 > b.entering.1;
+    let newest = |a: &Element, b: &Element| b.entering.1.cmp(&a.entering.1);
     elements::judge(&all, newest, |elements| {
         let left = peeled(elements);
         if left.is_empty() {

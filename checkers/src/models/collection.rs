@@ -112,6 +112,10 @@ impl Model for Collection {
         }
     }
 
+    fn heap_bytes(&self, held: &VecDeque<Value>) -> usize {
+        held.capacity() * size_of::<Value>()
+    }
+
     fn describe_state(&self, held: &VecDeque<Value>) -> String {
         match held.len() {
             0 => "empty".to_owned(),

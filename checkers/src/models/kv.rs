@@ -64,6 +64,10 @@ impl Model for KvAppend {
         !others.iter().any(|other| matches!(other, KvOp::Get(seen) if seen.contains(text.as_str())))
     }
 
+    fn heap_bytes(&self, held: &String) -> usize {
+        held.capacity()
+    }
+
     fn describe_state(&self, held: &String) -> String {
         let length = held.chars().count();
         if length <= 60 {

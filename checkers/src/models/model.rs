@@ -74,6 +74,12 @@ pub trait Model: Sync {
         false
     }
 
+    /// Bytes that a state holds behind pointers and shares with no other state, roughly. A search counts them
+    /// to end within its memory.
+    fn heap_bytes(&self, _state: &Self::State) -> usize {
+        0
+    }
+
     /// A state in words, for explanations.
     fn describe_state(&self, state: &Self::State) -> String {
         format!("{state:?}")

@@ -81,6 +81,11 @@ impl Model for MultiRegister {
         }
     }
 
+    fn heap_bytes(&self, state: &Self::State) -> usize {
+        // Nodes of a tree are at least half full.
+        state.len() * 4 * size_of::<Value>()
+    }
+
     fn describe_state(&self, state: &Self::State) -> String {
         let pairs: Vec<String> = state.iter().map(|(k, v)| format!("{k}: {v}")).collect();
         format!("{{{}}}, others {}", pairs.join(", "), self.initial)

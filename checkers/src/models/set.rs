@@ -70,6 +70,11 @@ impl Model for Set {
         }
     }
 
+    fn heap_bytes(&self, held: &BTreeSet<Value>) -> usize {
+        // Nodes of a tree are at least half full.
+        held.len() * 2 * size_of::<Value>()
+    }
+
     fn describe_state(&self, held: &BTreeSet<Value>) -> String {
         if held.len() > 12 {
             return format!("{} elements", held.len());

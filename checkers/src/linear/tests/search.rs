@@ -53,7 +53,7 @@ pub(crate) fn exhaustive<M: Model>(model: &M, classes: &[M::Op], n: usize) {
     let mut problem = Problem { calls: Vec::new(), classes: classes.to_vec() };
     let (mut valid, mut all) = (0, 0);
     for open in 0..1u32 << n {
-        enumerate::shapes(n, open, &mut |shape| {
+        enumerate::orders(n, open, &mut |shape| {
             enumerate::labels(n, classes.len(), &mut |label| {
                 problem.calls = enumerate::calls(shape, label);
                 valid += u64::from(compare(model, &problem));

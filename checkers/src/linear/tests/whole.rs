@@ -259,7 +259,6 @@ fn a_valid_run_of_busy_clients_has_a_certificate_and_a_changed_one_is_rejected()
         (ModelName::CasRegister, crate::bench::register(load, 1, crate::bench::Values::Unique)),
         (ModelName::CasRegister, crate::bench::register(load, 5, crate::bench::Values::Few(5))),
         (ModelName::Mutex, crate::bench::mutex(load)),
-        (ModelName::FifoQueue, crate::bench::queue(load)),
         (ModelName::Set, crate::bench::set(load, 40)),
     ];
     for (model, history) in histories {
@@ -274,4 +273,31 @@ fn a_valid_run_of_busy_clients_has_a_certificate_and_a_changed_one_is_rejected()
         order.swap(first, last);
         assert!(verify::accept(&history, &certificate).is_err(), "{model}");
     }
+}
+
+#[test]
+fn states_behind_pointers_count_as_memory() {
+    // Twenty enqueues overlap and nothing says in which order they took effect, until one dequeue.
+    let n = 20u32;
+    let mut shape: Vec<(u32, u32)> = (0..n).map(|i| (i, n + i)).collect();
+    let mut did: Vec<Did> = (0..n).map(|i| ("enqueue", Value::Int(i64::from(i) / 2), Value::Nil)).collect();
+    for i in 0..n {
+        shape.push((2 * n + 2 * i, 2 * n + 2 * i + 1));
+        did.push(("dequeue", Value::Nil, Value::Int(i64::from(i) % 10)));
+    }
+    did[2 * n as usize - 1].2 = Value::Int(77);
+    let mut budget = Budget::default();
+    budget.memory_bytes = 4 << 20;
+    let verdict = check_model(&history(&shape, &did), &Options::new(ModelName::FifoQueue), &budget);
+    assert_eq!(verdict.valid, Valid::Unknown);
+    assert!(verdict.reason.unwrap().contains("memory limit"));
+}
+
+#[test]
+fn a_certificate_that_is_too_hard_to_find_is_left_out_with_a_word() {
+    let load = crate::bench::Load { operations: 600, clients: 8, info_ppm: 0, seed: 3 };
+    let options = Options { certificate: true, ..Options::new(ModelName::FifoQueue) };
+    let verdict = check_model(&crate::bench::queue(load), &options, &Budget::default());
+    assert_eq!(verdict.valid, Valid::Yes);
+    assert!(verdict.certificate.is_none() && verdict.warnings[0].contains("there is no certificate"));
 }

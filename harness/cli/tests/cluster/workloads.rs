@@ -95,6 +95,8 @@ pub fn classic_mistakes_are_found() {
             "3",
             "--time-limit",
             "4s",
+            "--rate",
+            "200",
             "--seed",
             "7",
         ];

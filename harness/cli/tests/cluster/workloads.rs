@@ -60,7 +60,7 @@ pub fn two_holders_are_found() {
         "--nodes",
         "3",
         "--time-limit",
-        "5m",
+        "5min",
         "--stop-on-anomaly",
         "--seed",
         "4",

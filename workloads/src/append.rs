@@ -17,7 +17,7 @@ use squall_engine::protocol::{Setting, Workload, options};
 use squall_engine::{Error, Operation, units};
 use squall_history::Value;
 
-use crate::common::of_transactions;
+use crate::common::{at_least, of_transactions};
 
 /// Options of the workload.
 #[derive(Clone, Debug, Deserialize)]
@@ -106,7 +106,13 @@ impl Workload for Append {
                 Ok(vec![Box::new(Strongest { reading })])
             }
             Some(model) if model.family == Family::Transactions => {
-                Ok(vec![Box::new(ListAppend { model, realtime: true })])
+                let mut checks: Vec<Box<dyn Check>> = vec![Box::new(ListAppend { model, realtime: true })];
+                // Who promises less may keep more: what remains is worth naming.
+                if !at_least(consistency, "strict-serializable") {
+                    let reading = Reading { initial: Value::Nil, realtime: true };
+                    checks.push(Box::new(Strongest { reading }));
+                }
+                Ok(checks)
             }
             _ => Err(Error::Config(format!(
                 "the workload `append` cannot be judged by `{consistency}`: that is no model of transactions \
@@ -119,7 +125,7 @@ impl Workload for Append {
         if consistency == STRONGEST {
             return None;
         }
-        let check = self.checks(consistency).ok()?.pop()?;
+        let check = self.checks(consistency).ok()?.into_iter().next()?;
         Some(Box::new(Watch::new(check, Budget::default(), LIVE_EVERY)))
     }
 
@@ -162,6 +168,16 @@ mod tests {
     use squall_engine::seed::Seed;
 
     use super::*;
+
+    #[test]
+    fn who_promises_less_is_told_what_it_kept() {
+        let append = Append { options: Options::default() };
+        let names = |consistency: &str| -> Vec<String> {
+            append.checks(consistency).unwrap().iter().map(|c| c.name().to_owned()).collect()
+        };
+        assert_eq!(names("strict-serializable").len(), 1);
+        assert_eq!(names("serializable").last().map(String::as_str), Some("strongest"));
+    }
 
     #[test]
     fn appended_values_are_unique_and_transactions_bounded() {

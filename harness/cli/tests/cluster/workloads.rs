@@ -60,7 +60,7 @@ pub fn two_holders_are_found() {
         "--nodes",
         "3",
         "--time-limit",
-        "5m",
+        "5min",
         "--stop-on-anomaly",
         "--seed",
         "4",
@@ -95,6 +95,8 @@ pub fn classic_mistakes_are_found() {
             "3",
             "--time-limit",
             "4s",
+            "--rate",
+            "200",
             "--seed",
             "7",
         ];

@@ -85,6 +85,8 @@ impl Session<'_> {
         let p = self.p;
         // For every writer that became visible, which key it wrote last; edges (earlier, later, reader, key).
         let mut visible = Visible::new(self);
+        // Of each session: up to which place something of it was in view of any transaction.
+        let mut upto = vec![0; self.sessions.len()];
         let mut edges: Vec<(u32, u32, u32, u32)> = Vec::new();
         for (place, &t) in mine.iter().enumerate() {
             if !self.wanted.reads {
@@ -103,22 +105,18 @@ impl Session<'_> {
                     edges.push((w, r.from, t, r.key));
                 }
             }
+            upto.iter_mut().zip(&visible.upto).for_each(|(all, now)| *all = (*all).max(*now));
         }
-        self.circle(check, &visible, edges)
+        self.circle(check, &upto, edges)
     }
 
-    fn circle(
-        &self,
-        check: &str,
-        visible: &Visible<'_>,
-        edges: Vec<(u32, u32, u32, u32)>,
-    ) -> Option<Anomaly> {
+    fn circle(&self, check: &str, upto: &[u32], edges: Vec<(u32, u32, u32, u32)>) -> Option<Anomaly> {
         let p = self.p;
         let mut out: rustc_hash::FxHashMap<u32, Vec<u32>> = rustc_hash::FxHashMap::default();
         for &(a, b, ..) in &edges {
             out.entry(a).or_default().push(b);
         }
-        self.own_order(visible, &mut out);
+        self.own_order(upto, &mut out);
         let leads = |from: u32, to: u32| {
             let mut met = rustc_hash::FxHashSet::default();
             let mut todo = vec![from];
@@ -176,11 +174,11 @@ impl Session<'_> {
 
     /// The order that the guarantees themselves give to writes, of what is visible. Behind each transaction
     /// stands a helper (numbered beyond all transactions) for everything that its session had read by then.
-    fn own_order(&self, visible: &Visible<'_>, out: &mut rustc_hash::FxHashMap<u32, Vec<u32>>) {
+    fn own_order(&self, upto: &[u32], out: &mut rustc_hash::FxHashMap<u32, Vec<u32>>) {
         let p = self.p;
         let helper = |t: u32| p.len() as u32 + t;
         let mut link = |from: u32, to: u32| out.entry(from).or_default().push(to);
-        for (s, &upto) in visible.upto.iter().enumerate() {
+        for (s, &upto) in upto.iter().enumerate() {
             let (mut last_writer, mut before) = (None, None);
             for &t in &self.sessions[s][..upto as usize] {
                 if self.wanted.causes {

@@ -244,13 +244,13 @@ fn what_a_list_must_not_lack() {
         r#"[["r","x",[1]],["r","y",[]]]"#,
         r#"[["r","y",[1]]]"#,
     ]);
-    assert_eq!(kinds(&half), ["causality-violation-process", "fractured-read"]);
+    assert_eq!(kinds(&half), ["causality-violation", "fractured-read"]);
     let causes = concurrent(&[
         r#"[["append","x",1]]"#,
         r#"[["r","x",[1]],["append","y",1]]"#,
         r#"[["r","y",[1]],["r","x",[]]]"#,
     ]);
-    assert_eq!(kinds(&causes), ["causality-violation-process"]);
+    assert_eq!(kinds(&causes), ["causality-violation"]);
     let own = history(&[
         (Invoke, 0, r#"[["append","x",1]]"#),
         (Ok, 0, r#"[["append","x",1]]"#),

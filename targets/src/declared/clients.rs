@@ -19,6 +19,9 @@ const DEATHS_MAX: u32 = 5;
 /// Deaths that are told; a program that keeps dying would fill the report.
 const TOLD_MAX: u32 = 10;
 
+/// The program of a node, or of a process where each has its own; held while it is being started.
+type Place = Arc<Mutex<Option<Arc<Program>>>>;
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Clients {
@@ -27,7 +30,7 @@ pub(super) struct Clients {
     pub stop: Stop,
     pub per_process: bool,
     pub supports: Vec<String>,
-    programs: Mutex<HashMap<usize, Arc<Mutex<Option<Arc<Program>>>>>>,
+    programs: Mutex<HashMap<usize, Place>>,
     trouble: Arc<std::sync::Mutex<Option<String>>>,
     told: AtomicU32,
     barren: AtomicU32,

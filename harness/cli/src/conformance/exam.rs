@@ -135,6 +135,11 @@ impl Exam<'_> {
         };
         self.server.behave(Mode::Silent);
         let asked = tokio::spawn(async move { tokio::time::timeout(SILENCE, client.invoke(&op)).await });
+        // The others are asked only once this one waits.
+        let begun = tokio::time::Instant::now();
+        while self.server.seen().is_empty() && !asked.is_finished() && begun.elapsed() < SOON {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         self.apart().await;
         let answer = asked.await.ok().and_then(Result::ok);
         let arrived = !self.server.seen().is_empty();

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
@@ -74,25 +74,29 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 async fn serve(client: TcpStream, behind: Option<SocketAddr>, state: Arc<Mutex<State>>) -> Option<()> {
     let (mut from_client, mut to_client) = client.into_split();
     let mut to_server = None;
-    if let Some(address) = behind {
-        let (mut from_server, writer) = TcpStream::connect(address).await.ok()?.into_split();
-        to_server = Some(writer);
-        let state = state.clone();
-        tokio::spawn(async move {
-            let mut part = vec![0; 64 << 10];
-            while let Ok(length @ 1..) = from_server.read(&mut part).await {
-                let pass = lock(&state).mode == Mode::Pass;
-                if pass && to_client.write_all(&part[..length]).await.is_err() {
-                    return;
+    // The connection is closed when both of its halves are dropped: this one ends with the guard.
+    let mut answers = JoinSet::new();
+    match behind {
+        Some(address) => {
+            let (mut from_server, writer) = TcpStream::connect(address).await.ok()?.into_split();
+            to_server = Some(writer);
+            let state = state.clone();
+            answers.spawn(async move {
+                let mut part = vec![0; 64 << 10];
+                while let Ok(length @ 1..) = from_server.read(&mut part).await {
+                    let pass = lock(&state).mode == Mode::Pass;
+                    if pass && to_client.write_all(&part[..length]).await.is_err() {
+                        return;
+                    }
                 }
-            }
-        });
-    } else {
-        // Kept open, for a half that is dropped would be shut down.
-        tokio::spawn(async move {
-            std::future::pending::<()>().await;
-            drop(to_client);
-        });
+            });
+        }
+        None => {
+            answers.spawn(async move {
+                std::future::pending::<()>().await;
+                drop(to_client);
+            });
+        }
     }
     let mut part = vec![0; 64 << 10];
     loop {

@@ -153,6 +153,49 @@ pub fn the_skeleton_runs() {
     assert_eq!(done.code, Some(0), "{}\n{}", done.json, done.stderr);
 }
 
+/// A client in a language that no example uses, written from `docs/client-protocol.md` alone; one program a process.
+const BASH: &str = r#"#!/bin/bash
+field() { [[ $line =~ \"$1\":\"?(\[[^]]*\]|[^,\"}]*) ]] && echo "${BASH_REMATCH[1]}"; }
+answer() { echo "{\"type\":\"$1\",\"process\":$process,\"id\":$id$2}"; }
+number() { [ "$1" = null ] && echo none || echo "$1"; }
+ask() { echo "$1" >&3 && IFS= read -r -t 2 reply <&3; }
+while IFS= read -r line; do
+  process=$(field process) id=$(field id) key=$(field key) value=$(field value)
+  case $(field type) in
+    hello) echo '{"type":"hello","protocol":1,"client":"bash","supports":["read","write","cas"]}' ;;
+    open) if exec 3<>"/dev/tcp/$(field host)/$(field port)"; then answer ok; else answer fail; fi ;;
+    setup) answer ok ;;
+    invoke)
+      case $(field f) in
+        read) if ask "get r$key"; then answer ok ",\"value\":${reply/none/null}"; else answer info; fi ;;
+        write) if ask "set r$key $value"; then answer ok; else answer info; fi ;;
+        cas)
+          pair=${value#[} pair=${pair%]}
+          if ! ask "cas r$key $(number "${pair%,*}") $(number "${pair#*,}")"; then answer info
+          elif [ "$reply" = mismatch ]; then answer ok ',"value":"mismatch"'
+          else answer ok; fi ;;
+      esac ;;
+    close) exec 3>&- ;;
+  esac
+done
+"#;
+
+/// The page of specification is enough, and each process may have a program of its own.
+pub fn a_client_in_bash_works() {
+    let dir = tempfile::tempdir().expect("a folder");
+    finish(squall().current_dir(dir.path()).args(["new-target", "mydb"]));
+    std::fs::write(dir.path().join("mydb/client.sh"), BASH).expect("own file");
+    let target = dir.path().join("mydb/target.yaml");
+    let text = std::fs::read_to_string(&target).expect("the skeleton");
+    let bash = "client: {command: [bash, client.sh], per_process: true}";
+    std::fs::write(&target, text.replace("client: {command: [python3, client.py]}", bash)).expect("own file");
+    let args = ["--target", &target.to_string_lossy(), "--faults", "none", "--nodes", "3", "--rate", "100"];
+    let done = finish(run(&dir.path().join("store"), &args).args(["--time-limit", "5s", "--seed", "3"]));
+    assert_eq!(done.code, Some(0), "{}\n{}", done.json, done.stderr);
+    let ok = done.json["runs"][0]["operations"]["ok"].as_u64().expect("a number");
+    assert!(ok > 50, "{}", done.json);
+}
+
 /// The skeleton with something changed in one of its files, run for a moment; nothing of it is left.
 fn changed(file: &str, from: &str, to: &str) -> Done {
     let dir = tempfile::tempdir().expect("a folder");

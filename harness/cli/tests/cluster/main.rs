@@ -90,6 +90,9 @@ fn main() -> ExitCode {
             .needs(Need::Program("/usr/share/java/zookeeper.jar", "zookeeper"))
             .needs(Need::Program("java", "zookeeper"))
             .needs(Need::Program("python3", "python3")),
+        clusters("a_client_in_bash_works", described::a_client_in_bash_works)
+            .needs(Need::Program("bash", "bash"))
+            .needs(Need::Program("python3", "python3")),
         Test::new("clients_are_tried_out", described::clients_are_tried_out)
             .needs(Need::Program("python3", "python3")),
         clusters("a_new_target_runs_as_it_is", described::the_skeleton_runs)

@@ -96,3 +96,36 @@ pub fn interrupted_run_is_judged() {
     assert!(only_run(store.path()).join("report.html").is_file());
     wait_until("every process of the run is gone", || !processes.iter().any(|pid| lives(*pid)));
 }
+
+/// Two runs; the first ends, the second is interrupted. Going on leaves the first as it is and runs the second again.
+pub fn interrupted_campaign_is_resumed() {
+    let store = tempfile::tempdir().expect("a folder");
+    let file = store.path().join("campaign.yaml");
+    let text = "name: two\nseed: 5\nnodes: 3\ntime_limit: 2s\nwarm_up: 500ms\nrate: 300\nfaults: [none, kill]\n\
+                overrides: [{faults: kill, set: {time_limit: 15s}}]\n";
+    std::fs::write(&file, text).expect("a campaign");
+    let file = file.to_string_lossy().into_owned();
+    let mut command = run(store.path(), &[&file]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the binary starts");
+    let latest = store.path().join("latest");
+    let (first, second) = (latest.join("raftkv-register-none"), latest.join("raftkv-register-kill"));
+    wait_until("the second run has begun", || second.join("history.jsonl.zst").exists());
+    let pid = i32::try_from(child.id()).expect("a process id");
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGINT)
+        .expect("it runs");
+    assert_eq!(child.wait_with_output().expect("it ends").status.code(), Some(130));
+    let night = std::fs::canonicalize(&latest).expect("a night");
+    let kept = std::fs::read(first.join("results.json")).expect("the first run's results");
+    let done = finish(&mut run(store.path(), &[&file, "--resume"]));
+    assert_eq!(done.code, Some(0), "{}\n{}", done.json, done.stderr);
+    assert_eq!(done.json["runs"].as_array().map(Vec::len), Some(2), "{}", done.json);
+    assert_eq!(std::fs::canonicalize(&latest).expect("a night"), night, "in the same folder");
+    assert_eq!(std::fs::read(first.join("results.json")).expect("results"), kept, "the first is left alone");
+    assert!(night.join("interrupted/raftkv-register-kill/run.yaml").is_file(), "what was begun is kept");
+    let page = std::fs::read_to_string(night.join("index.html")).expect("the campaign's page");
+    assert!(page.contains("./raftkv-register-kill/report.html"), "the page leads to each report");
+    // Another campaign is not mistaken for it.
+    let done = finish(&mut run(store.path(), &[&file, "--resume", "--seed", "6"]));
+    assert_eq!(done.code, Some(254), "{}", done.stderr);
+    assert!(done.stderr.contains("the campaign was changed"), "{}", done.stderr);
+}

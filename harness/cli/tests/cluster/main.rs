@@ -71,6 +71,7 @@ fn main() -> ExitCode {
         clusters("one_seed_decides_alike_twice", decisions::one_seed_decides_alike_twice),
         clusters("a_killed_harness_leaves_nothing_but_its_history", crash::killed_harness_leaves_nothing),
         clusters("an_interrupted_run_is_judged", crash::interrupted_run_is_judged),
+        clusters("an_interrupted_campaign_is_gone_on_with", crash::interrupted_campaign_is_resumed),
         clusters("a_target_that_cannot_start_is_one_clear_error", bad::target_that_exits),
         clusters("a_node_that_never_becomes_ready_is_one_clear_error", bad::never_ready),
         clusters("nothing_in_the_store_is_overwritten", bad::store_is_not_overwritten),

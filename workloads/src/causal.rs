@@ -133,7 +133,7 @@ impl Generator for Traffic {
     fn next(&mut self, ctx: &mut Context) -> Next {
         let key = self.keys.pick(&mut ctx.rng, ctx.due).into();
         let reads = match self.shape {
-            Shape::Chains => ctx.index % 2 == 0,
+            Shape::Chains => ctx.index.is_multiple_of(2),
             Shape::Moves => ctx.rng.chance(0.6),
         };
         let op = if reads {

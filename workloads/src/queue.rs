@@ -1,5 +1,6 @@
 //! Queues: unique elements go in and come out; at the end every queue is emptied.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -146,11 +147,13 @@ struct Emptying {
 impl Generator for Emptying {
     fn next(&mut self, ctx: &mut Context) -> Next {
         let left = self.left.get_or_insert_with(|| self.keys.lived(ctx.time).into());
-        if !self.busy.contains_key(&ctx.worker) {
-            let Some(key) = left.pop_front() else { return Next::Done };
-            self.busy.insert(ctx.worker, (key, 0));
-        }
-        let key = self.busy[&ctx.worker].0;
+        let (key, _) = match self.busy.entry(ctx.worker) {
+            Entry::Occupied(busy) => *busy.get(),
+            Entry::Vacant(free) => match left.pop_front() {
+                Some(key) => *free.insert((key, 0)),
+                None => return Next::Done,
+            },
+        };
         Next::Op(Operation::new(&self.dequeue, key.into(), Value::Nil).on(ON), ctx.due)
     }
 

@@ -13,6 +13,9 @@ use crate::raft::{Entry, Index, Micros, NodeId, Payload};
 /// A lease's renewals, each with the time at which it was first applied.
 type Renewals = (u64, Micros, Micros);
 
+/// What a key held, from which index on.
+type Values = Vec<(Index, Option<Arc<str>>)>;
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Oracle {
@@ -21,7 +24,7 @@ pub struct Oracle {
     meant: HashMap<(NodeId, u64), Request>,
     answers: Vec<Option<Answer>>,
     changes: Vec<Change>,
-    by_key: HashMap<Arc<str>, Vec<(Index, Option<Arc<str>>)>>,
+    by_key: HashMap<Arc<str>, Values>,
     /// By lease: time to live, renewals so far, and when the last was applied.
     leases: HashMap<u64, Renewals>,
 }

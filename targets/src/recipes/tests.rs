@@ -108,8 +108,7 @@ fn transfers_keep_the_total_and_nobody_owes() {
 
 #[test]
 fn only_one_of_two_rows_is_inserted() {
-    let mut store = Memory::default();
-    store.meanwhile = Some(("k1/b".into(), 9.into()));
+    let mut store = Memory { meanwhile: Some(("k1/b".into(), 9.into())), ..Memory::default() };
     assert_eq!(done(&mut store, "skew", "insert", 1, "[7,null]"), Outcome::Fail);
     assert_eq!(done(&mut store, "skew", "insert", 1, "[7,null]"), Outcome::Fail);
     assert_eq!(done(&mut store, "skew", "insert", 2, "[null,8]"), ok("[null,8]"));

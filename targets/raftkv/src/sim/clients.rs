@@ -171,7 +171,7 @@ impl Storm {
         } else {
             let n = self.clients.next;
             self.clients.reads.insert(n, read);
-            self.cluster.input(id, Input::Read { id: n, lease: n % 3 == 0 });
+            self.cluster.input(id, Input::Read { id: n, lease: n.is_multiple_of(3) });
             self.settle(id);
         }
     }

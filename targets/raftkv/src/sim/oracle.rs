@@ -12,6 +12,8 @@ use crate::raft::{Entry, Index, Micros, NodeId, Payload};
 
 /// A lease's renewals, each with the time at which it was first applied.
 type Renewals = (u64, Micros, Micros);
+/// What a key held, each time with the entry since which it did; `None`: it was absent.
+type Values = Vec<(Index, Option<Arc<str>>)>;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -21,7 +23,7 @@ pub struct Oracle {
     meant: HashMap<(NodeId, u64), Request>,
     answers: Vec<Option<Answer>>,
     changes: Vec<Change>,
-    by_key: HashMap<Arc<str>, Vec<(Index, Option<Arc<str>>)>>,
+    by_key: HashMap<Arc<str>, Values>,
     /// By lease: time to live, renewals so far, and when the last was applied.
     leases: HashMap<u64, Renewals>,
 }

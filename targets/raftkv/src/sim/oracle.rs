@@ -12,6 +12,8 @@ use crate::raft::{Entry, Index, Micros, NodeId, Payload};
 
 /// A lease's renewals, each with the time at which it was first applied.
 type Renewals = (u64, Micros, Micros);
+/// What a key held, each time with the entry since which it did; `None`: it was absent.
+type Values = Vec<(Index, Option<Arc<str>>)>;
 
 /// What a key held, from which index on.
 type Values = Vec<(Index, Option<Arc<str>>)>;

@@ -160,7 +160,7 @@ mod tests {
         let causal = Causal { options: Options::default(), shape: Shape::Chains };
         is_decided_by_its_seed(&causal);
         let mut seen = std::collections::BTreeSet::new();
-        let mut last = vec![false; SETTING.workers];
+        let mut last = [false; SETTING.workers];
         for (worker, op) in drawn(&causal, 100) {
             assert_ne!(op.read_only, std::mem::replace(&mut last[worker], op.read_only));
             assert!(op.read_only || seen.insert(op.value.clone()));

@@ -15,7 +15,6 @@ type Renewals = (u64, Micros, Micros);
 /// What a key held, each time with the entry since which it did; `None`: it was absent.
 type Values = Vec<(Index, Option<Arc<str>>)>;
 
-
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Oracle {

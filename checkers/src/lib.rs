@@ -15,7 +15,7 @@ pub mod txn;
 mod verdict;
 pub mod workload;
 
-pub use budget::{Budget, Exhausted};
+pub use budget::{Budget, Exhausted, Share};
 pub use check::{Check, Live};
 pub use txn::any::Transactions;
 pub use txn::models::{MODELS, Model, model};

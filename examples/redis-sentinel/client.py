@@ -1,20 +1,17 @@
-"""A client of Redis in 60 lines, on nothing but the standard library: sets by SADD and SMEMBERS."""
+"""A client of Redis, on nothing but the standard library: sets by SADD and SMEMBERS."""
 import json, queue, socket, sys, threading
-
 out = threading.Lock()
 
 def say(answer):
     with out:
-        sys.stdout.write(json.dumps(answer) + "\n")
-        sys.stdout.flush()
+        print(json.dumps(answer), flush=True)
 
 class Refused(Exception):
     """Redis said no: nothing happened."""
 
 def command(conn, *words):
     parts = [str(w).encode() for w in words]
-    request = b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(p), p) for p in parts)
-    conn.write(request)
+    conn.write(b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(p), p) for p in parts))
     conn.flush()
     return reply(conn)
 

@@ -210,7 +210,14 @@ fn reason(
         }
     }
     if valid == Valid::Yes {
-        parts.push(format!("not violated in {} operations", count(history.len() as u64)));
+        // Who asked for the map is told what it shows.
+        let mapped = safety.iter().filter(|v| v.details.contains_key("weakest_violated"));
+        let told: Vec<&str> = mapped.filter_map(|v| v.reason.as_deref()).collect();
+        let n = count(history.len() as u64);
+        parts.push(match told.is_empty() {
+            true => format!("not violated in {n} operations"),
+            false => format!("in {n} operations {}", told.join("; ")),
+        });
         if outcome == RunOutcome::Fail && facts.expected != Expected::Valid {
             parts.push("an anomaly was expected, and none was found".into());
         }

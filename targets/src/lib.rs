@@ -9,6 +9,7 @@ mod etcd;
 pub mod external;
 mod http;
 mod raftkv;
+mod recipes;
 mod registry;
 
 pub use registry::targets;

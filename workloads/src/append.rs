@@ -11,11 +11,13 @@ use serde_json::Value as Json;
 use squall_checkers::txn::append::check::ListAppend;
 use squall_checkers::txn::models::{Family, model};
 use squall_checkers::txn::watch::Watch;
-use squall_checkers::{Budget, Check, Live};
+use squall_checkers::{Budget, Check, Live, Reading, Strongest};
 use squall_engine::generator::{Context, Generator, KeyPool, Next};
 use squall_engine::protocol::{Setting, Workload, options};
 use squall_engine::{Error, Operation, units};
 use squall_history::Value;
+
+use crate::common::of_transactions;
 
 /// Options of the workload.
 #[derive(Clone, Debug, Deserialize)]
@@ -45,6 +47,9 @@ impl Default for Options {
         }
     }
 }
+
+/// Asks for the map of models instead of one of them: nothing that is found early ends such a run.
+const STRONGEST: &str = "strongest";
 
 /// While a run goes on it is judged again after so many transactions at the earliest.
 const LIVE_EVERY: usize = 200;
@@ -90,18 +95,16 @@ impl Workload for Append {
         })
     }
 
-    /// What a store promises for single operations, said of transactions.
     fn consistency(&self, promised: &str) -> String {
-        match promised {
-            "linearizable" => "strict-serializable",
-            "sequential" => "serializable",
-            other => other,
-        }
-        .to_owned()
+        of_transactions(promised)
     }
 
     fn checks(&self, consistency: &str) -> Result<Vec<Box<dyn Check>>, Error> {
         match model(consistency) {
+            None if consistency == STRONGEST => {
+                let reading = Reading { initial: Value::Nil, realtime: true };
+                Ok(vec![Box::new(Strongest { reading })])
+            }
             Some(model) if model.family == Family::Transactions => {
                 Ok(vec![Box::new(ListAppend { model, realtime: true })])
             }
@@ -113,6 +116,9 @@ impl Workload for Append {
     }
 
     fn live(&self, consistency: &str) -> Option<Box<dyn Live>> {
+        if consistency == STRONGEST {
+            return None;
+        }
         let check = self.checks(consistency).ok()?.pop()?;
         Some(Box::new(Watch::new(check, Budget::default(), LIVE_EVERY)))
     }

@@ -3,8 +3,20 @@
 //! A workload is one file and one line in [`workloads`].
 
 mod append;
+mod bank;
+mod causal;
+mod causal_reverse;
+mod common;
+mod counter;
+mod lock;
+mod long_fork;
+mod monotonic;
+mod queue;
 mod register;
 mod registry;
 mod set;
+mod unique_ids;
+mod wr;
+mod write_skew;
 
 pub use registry::workloads;

@@ -12,8 +12,9 @@ use serde_json::Value as Json;
 use squall_checkers::linear::{Incremental, Linearizable, Options as LinearOptions};
 use squall_checkers::models::ModelName;
 use squall_checkers::txn::models::model;
-use squall_checkers::txn::strongest::{Plain, Reading};
-use squall_checkers::{Check, Live};
+use squall_checkers::txn::strongest::{Plain, Reading, Strongest};
+use squall_checkers::txn::watch::Watch;
+use squall_checkers::{Budget, Check, Live};
 use squall_engine::generator::{Context, FinalReads, Generator, Key, KeyPool, Next};
 use squall_engine::protocol::{Setting, Workload, options};
 use squall_engine::{Error, Operation, units};
@@ -89,16 +90,16 @@ impl Register {
 impl Register {
     /// Models that are not about real time, or about less of it. They know reads and writes only.
     fn weaker(&self, consistency: &str) -> Result<Vec<Box<dyn Check>>, Error> {
-        if self.options.cas > 0.0 {
+        // On the map a history with compare-and-set has a place too, if only as linearizable or not.
+        if self.options.cas > 0.0 && consistency != "strongest" {
             return Err(Error::Config(format!(
                 "`{consistency}` is a model of reads and writes: say `{{register: {{cas: 0}}}}` to be judged by it"
             )));
         }
+        let reading = Reading { initial: Value::Nil, realtime: true };
         match model(consistency) {
-            Some(model) => {
-                let reading = Reading { initial: Value::Nil, realtime: true };
-                Ok(vec![Box::new(Plain { model, reading })])
-            }
+            Some(model) => Ok(vec![Box::new(Plain { model, reading })]),
+            None if consistency == "strongest" => Ok(vec![Box::new(Strongest { reading })]),
             None => Err(Error::Config(format!(
                 "the workload `register` cannot be judged by `{consistency}`; see `squall list models`"
             ))),
@@ -142,7 +143,8 @@ impl Workload for Register {
     fn checks(&self, consistency: &str) -> Result<Vec<Box<dyn Check>>, Error> {
         match consistency {
             "linearizable" => {
-                Ok(vec![Box::new(Linearizable::new(LinearOptions::new(ModelName::CasRegister)))])
+                let options = LinearOptions::new(ModelName::CasRegister);
+                Ok(vec![Box::new(Linearizable::new(LinearOptions { certificate: true, ..options }))])
             }
             other => self.weaker(other),
         }
@@ -150,13 +152,25 @@ impl Workload for Register {
 
     fn live(&self, consistency: &str) -> Option<Box<dyn Live>> {
         let options = LinearOptions::new(ModelName::CasRegister);
-        (consistency == "linearizable").then(|| Box::new(Incremental::new(options)) as Box<dyn Live>)
+        match consistency {
+            "linearizable" => Some(Box::new(Incremental::new(options))),
+            // The map is no verdict that could end a run.
+            "strongest" => None,
+            other => {
+                let check = self.weaker(other).ok()?.pop()?;
+                Some(Box::new(Watch::new(check, Budget::default(), LIVE_EVERY)))
+            }
+        }
     }
 
     fn floors(&self) -> Vec<(&'static str, u64)> {
         self.functions().into_iter().map(|f| (f, 10)).collect()
     }
 }
+
+/// While a run goes on, models without an incremental form are judged again after so many operations at the
+/// earliest.
+const LIVE_EVERY: usize = 500;
 
 /// Keys remembered for their last value: those that live, with room for stragglers.
 const SEEN_MAX: usize = 4096;

@@ -87,9 +87,10 @@ impl Workload for Set {
         match consistency {
             "linearizable" => Ok(vec![Box::new(SetFull { linearizable: true })]),
             // Weaker promises still forbid losing what was acknowledged.
-            "sequential" => Ok(vec![Box::new(SetFull { linearizable: false })]),
+            "sequential" | "serializable" => Ok(vec![Box::new(SetFull { linearizable: false })]),
             other => Err(Error::Config(format!(
-                "the workload `set` cannot be judged by `{other}`; it knows: linearizable, sequential"
+                "the workload `set` cannot be judged by `{other}`; it knows: linearizable, sequential, \
+                 serializable"
             ))),
         }
     }

@@ -7,10 +7,12 @@ mod dice;
 mod lock;
 mod register;
 mod rows;
+mod transactions;
 
 pub use busy::{Answer, Asked, Load, busy};
-pub use collection::{queue, set};
+pub use collection::{priority_queue, queue, set, stack};
 pub use dice::Dice;
 pub use lock::mutex;
 pub use register::{Values, register, stale_register};
 pub use rows::{Row, rows};
+pub use transactions::{Form, TransactionRow, transaction_rows, write_text};

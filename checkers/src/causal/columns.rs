@@ -111,11 +111,17 @@ struct Draft {
     keys: Interner,
     codes: Codes,
     ignored: u64,
+    // Of keys whose initial value the history itself names: its code.
+    initial: FxHashMap<u32, i64>,
 }
 
 fn draft(history: &History, initial: &Value) -> Draft {
     let mut d = Draft::default();
     for op in history.ops() {
+        if history.initial_operation == Some(op.index) {
+            d.initial = named_initials(&op, &mut d.keys, &mut d.codes);
+            continue;
+        }
         let from = d.events.len();
         let ok = op.outcome == Outcome::Ok;
         let mut push = |key: &Value, value: &Value, write: bool| {
@@ -148,6 +154,27 @@ fn draft(history: &History, initial: &Value) -> Draft {
     }
     d.first.push(d.events.len() as u32);
     d
+}
+
+/// An operation that the history names as the one that wrote the initial values: it is no transaction, and
+/// what it wrote is what its keys held before everything.
+fn named_initials(op: &Op<'_>, keys: &mut Interner, codes: &mut Codes) -> FxHashMap<u32, i64> {
+    let mut initial = FxHashMap::default();
+    let mut write = |key: &Value, value: &Value| {
+        initial.insert(keys.id(key), codes.code(value));
+    };
+    match list(op) {
+        Some(items) => items.iter().filter_map(micro).for_each(|m| match m {
+            Micro::Write(key, value) => write(key, value),
+            Micro::Read(..) | Micro::Append(..) => {}
+        }),
+        None => drop(single(op, &mut |key, value, is_write| {
+            if is_write {
+                write(key, value);
+            }
+        })),
+    }
+    initial
 }
 
 /// A single read, write or compare-and-set. False if it is something else.
@@ -226,6 +253,7 @@ fn resolve(d: &Draft, initial: i64, genesis: Option<u32>, out: &mut Plain) -> Ve
             if !event.write {
                 let own = here[..i].iter().rev().take_while(|&&b| txn_of[b as usize] == txn_of[e as usize]);
                 let own = own.copied().find(|&b| d.events[b as usize].write);
+                let initial = d.initial.get(&event.key).copied().unwrap_or(initial);
                 source[e as usize] = read_from(d, &txn_of, e, own, initial, &writers, out);
             }
         }

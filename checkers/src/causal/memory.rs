@@ -68,6 +68,30 @@ pub fn session(
     }
 }
 
+/// An order of everything in a session's past, if one explains its reads: before each of its transactions stands
+/// just what that has to have seen.
+pub fn explanation(
+    p: &Plain,
+    writers: &Writers,
+    linear: Option<&[u32]>,
+    session: u32,
+    start: Start,
+    budget: &Budget,
+) -> Option<Vec<u32>> {
+    let mut graph = Saturation::new(p, session, start);
+    graph.restrict(linear);
+    loop {
+        budget.spend(graph.held_bytes()).ok()?;
+        let order = graph.topological()?;
+        graph.clocks(&order);
+        match graph.saturate(writers) {
+            Step::Done => return Some(graph.told(&order)),
+            Step::Grown => {}
+            Step::Wrong(_) => return None,
+        }
+    }
+}
+
 enum Step {
     Done,
     Grown,
@@ -237,14 +261,39 @@ impl<'a> Saturation<'a> {
         Step::Grown
     }
 
+    /// Members, each of the session's own as early as its past allows.
+    fn told(&self, order: &[u32]) -> Vec<u32> {
+        let p = self.p;
+        let mut done = vec![false; self.members.len()];
+        let mut told = Vec::with_capacity(self.members.len());
+        for &t in &self.mine {
+            let known = self.row(t);
+            for &i in order {
+                let m = self.members[i as usize];
+                if p.place[m as usize] <= known[p.session[m as usize] as usize] && !done[i as usize] && m != t
+                {
+                    done[i as usize] = true;
+                    told.push(m);
+                }
+            }
+            done[self.local[t as usize] as usize] = true;
+            told.push(t);
+        }
+        told
+    }
+
     /// A shortest circle, once there is one.
     fn circle(&self) -> Vec<(u32, Why)> {
         let n = self.members.len();
         let mut best: Vec<(u32, Why)> = Vec::new();
-        for start in 0..n as u32 {
-            if !self.edges[start as usize].iter().any(|(_, why)| matches!(why, Why::Seen(..))) {
-                continue;
-            }
+        // A circle has a conflict in it, unless a session read what it wrote only later.
+        let conflicts =
+            |start: &u32| self.edges[*start as usize].iter().any(|(_, why)| matches!(why, Why::Seen(..)));
+        let mut starts: Vec<u32> = (0..n as u32).filter(conflicts).collect();
+        if starts.is_empty() {
+            starts = (0..n as u32).collect();
+        }
+        for start in starts {
             let mut parent: Vec<Option<(u32, Why)>> = vec![None; n];
             let mut queue = std::collections::VecDeque::from([start]);
             'search: while let Some(here) = queue.pop_front() {

@@ -136,7 +136,9 @@ impl Session<'_> {
         if acyclic(&out) {
             return None;
         }
-        let &(w, from, reader, key) = edges.iter().find(|e| leads(e.1, e.0))?;
+        let Some(&(w, from, reader, key)) = edges.iter().find(|e| leads(e.1, e.0)) else {
+            return self.future(check, &out);
+        };
         let index = |t: u32| p.txns[t as usize].index;
         let name = p.keys.name(key);
         let value = |t: u32| p.value(t, key).unwrap_or_default();
@@ -153,6 +155,23 @@ impl Session<'_> {
             index(from)
         );
         Some(self.anomaly(check, text, vec![w, from, reader]))
+    }
+
+    /// What is in view comes before itself, whoever reads it: somebody read what was written only later.
+    fn future(&self, check: &str, out: &rustc_hash::FxHashMap<u32, Vec<u32>>) -> Option<Anomaly> {
+        let p = self.p;
+        let mut starts: Vec<u32> = out.keys().copied().filter(|&t| (t as usize) < p.len()).collect();
+        starts.sort_unstable();
+        let circle = starts.into_iter().find_map(|start| way_back(start, out))?;
+        let mut txns: Vec<u32> = circle.iter().map(|&t| t % p.len() as u32).collect();
+        txns.dedup();
+        let names: Vec<String> = txns.iter().map(|&t| format!("#{}", p.txns[t as usize].index)).collect();
+        let text = format!(
+            "{} would each have to come before the next, and the last before the first: a read returned what was \
+             written only after it.",
+            names.join(", ")
+        );
+        Some(self.anomaly(check, text, txns))
     }
 
     /// The order that the guarantees themselves give to writes, of what is visible. Behind each transaction
@@ -218,6 +237,29 @@ impl Session<'_> {
             details: Map::new(),
         }
     }
+}
+
+/// The nodes of a shortest way from a node to itself.
+fn way_back(start: u32, out: &rustc_hash::FxHashMap<u32, Vec<u32>>) -> Option<Vec<u32>> {
+    let mut parent: rustc_hash::FxHashMap<u32, u32> = rustc_hash::FxHashMap::default();
+    let mut todo = std::collections::VecDeque::from([start]);
+    while let Some(node) = todo.pop_front() {
+        for &next in out.get(&node).into_iter().flatten() {
+            if next == start {
+                let mut way = vec![node];
+                while let Some(&before) = way.last().filter(|&&n| n != start).and_then(|n| parent.get(n)) {
+                    way.push(before);
+                }
+                way.reverse();
+                return Some(way);
+            }
+            if let std::collections::hash_map::Entry::Vacant(slot) = parent.entry(next) {
+                slot.insert(node);
+                todo.push_back(next);
+            }
+        }
+    }
+    None
 }
 
 fn acyclic(out: &rustc_hash::FxHashMap<u32, Vec<u32>>) -> bool {

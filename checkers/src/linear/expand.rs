@@ -5,7 +5,7 @@ use super::mask::Mask;
 use super::problem::Call;
 use super::spec::{NONE, Spec};
 use crate::models::Effect;
-use crate::{Budget, Exhausted};
+use crate::{Exhausted, Share};
 
 /// A pending operation.
 #[derive(Clone, Debug)]
@@ -239,7 +239,7 @@ impl<'a, S: Spec, K: Mask> Expansion<'a, S, K> {
         slot: usize,
         now: &[Config<K>],
         width: usize,
-        budget: &Budget,
+        budget: &mut Share<'_>,
     ) -> Result<Next<K>, Exhausted> {
         let observer = self.effects[self.at(slot).class as usize] == Effect::Observes;
         self.next.clear();
@@ -331,7 +331,7 @@ impl<'a, S: Spec, K: Mask> Expansion<'a, S, K> {
         }
     }
 
-    fn spend(&self, budget: &Budget) -> Result<(), Exhausted> {
+    fn spend(&self, budget: &mut Share<'_>) -> Result<(), Exhausted> {
         if self.made > self.most_made {
             return Err(Exhausted::Time);
         }

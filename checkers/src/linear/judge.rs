@@ -9,7 +9,7 @@ use super::counterexample::{Counterexample, reduce};
 use super::explain::About;
 use super::linearization;
 use super::options::Options;
-use super::problem::project;
+use super::problem::{Problem, project};
 use super::search::{Effort, Found, Searched, Task, search};
 use super::spec::Interned;
 use super::split::{Object, objects};
@@ -17,10 +17,16 @@ use crate::models::{
     Collection, Counter, Effect, FencedMutex, KvAppend, Model, ModelName, MultiRegister, Mutex, OwnerMutex,
     Register, Rule, Semaphore, Set, VersionedRegister,
 };
-use crate::{Anomaly, Budget, Certificate, Check, Valid, Verdict};
+use crate::{Anomaly, Budget, Certificate, Check, Exhausted, Valid, Verdict};
 
 pub(super) const NAME: &str = "linearizable";
 const FRONTIER: &str = "frontier";
+/// Operations of one valid history whose order is given as a certificate; more would make a file that nobody
+/// reads.
+const CERTIFIED_MOST: usize = 3_000_000;
+/// Configurations that may be made to find the order of a history that is known to be linearizable: so many,
+/// and so many for each operation.
+const ORDERED_MOST: (u64, u64) = (1_000_000, 100);
 /// Below this many operations threads cost more than they bring.
 const PARALLEL: usize = 1000;
 
@@ -65,7 +71,7 @@ pub fn check_model(history: &History, options: &Options, budget: &Budget) -> Ver
         name,
         history,
         keyed: options.keyed,
-        certificate: options.certificate,
+        certificate: options.certificate && history.len() <= CERTIFIED_MOST,
         initial: &options.initial,
         nil_reads_unknown,
         budget,
@@ -98,7 +104,16 @@ pub fn check_model(history: &History, options: &Options, budget: &Budget) -> Ver
         ModelName::Stack => by.collection(Rule::Newest),
         ModelName::KvAppend => Judge { keyed: true, ..by }.model(&KvAppend),
     };
-    if ignored > 0 { verdict.with("nil_reads_ignored", ignored) } else { verdict }
+    let mut verdict = if ignored > 0 { verdict.with("nil_reads_ignored", ignored) } else { verdict };
+    if options.certificate && verdict.valid == Valid::Yes && verdict.certificate.is_none() {
+        let why = if history.len() > CERTIFIED_MOST {
+            format!("it has more than {CERTIFIED_MOST} operations")
+        } else {
+            "a legal order was shown to exist, but finding one would take too long".to_owned()
+        };
+        verdict.warnings.push(format!("there is no certificate for this history: {why}"));
+    }
+    verdict
 }
 
 /// Judges a history by any model. `name` is what the model is called in the verdict.
@@ -236,12 +251,12 @@ impl Judge<'_> {
     }
 
     fn object<M: Model>(self, model: &M, object: &Object, fast: Fast<M>) -> Judged {
+        let judged = |outcome, algorithm, effort| Judged { outcome, algorithm, effort };
         let suspects = match fast {
             Fast::NotThisShape => None,
-            // The general search gives the order, too, if one is asked for.
-            Fast::Linearizable(_, None) if self.certificate => None,
             Fast::Linearizable(algorithm, order) => {
-                return Judged { outcome: Answer::Valid(order), algorithm, effort: Effort::default() };
+                let order = if self.certificate { order.or_else(|| self.order(model, object)) } else { None };
+                return judged(Answer::Valid(order), algorithm, Effort::default());
             }
             Fast::Broken(suspects) => Some(suspects),
         };
@@ -254,26 +269,20 @@ impl Judge<'_> {
         };
         let problem = match problem {
             Ok(problem) => problem,
-            Err(bad) => {
-                let outcome = Answer::Unknown(bad.to_string());
-                return Judged { outcome, algorithm, effort: Effort::default() };
-            }
+            Err(bad) => return judged(Answer::Unknown(bad.to_string()), algorithm, Effort::default()),
         };
-        let effects: Vec<Effect> = problem.classes.iter().map(|op| model.effect(op)).collect();
-        let mut spec = Interned::new(model, &problem.classes);
-        let task = Task { traced: self.certificate, ..Task::new(&problem.calls, &effects) };
-        let Searched { found, effort, path } = search(&mut spec, task, self.budget);
+        let traced = self.certificate && suspects.is_none();
+        let (mut found, mut effort, mut order) = self.search(model, &problem, traced, u64::MAX);
+        if traced && matches!(found, Found::Spent { why: Exhausted::Memory, .. }) {
+            // The record may be what took the memory, and a verdict without proof is better than none.
+            (found, effort, order) = self.search(model, &problem, false, u64::MAX);
+        }
         let outcome = match found {
             Found::Fatal { call, .. } => {
                 let found = reduce(model, &problem, call, effort.made, self.budget);
                 Answer::Invalid(Box::new(self.report(object, &found, suspects.as_ref())))
             }
-            Found::Linearizable if suspects.is_none() => {
-                let mut order = || linearization::order(&mut spec, &problem.calls, &effects, &path);
-                let order = if self.certificate { order() } else { None };
-                let index = |call: u32| problem.calls[call as usize].index;
-                Answer::Valid(order.map(|calls| calls.into_iter().map(index).collect()))
-            }
+            Found::Linearizable if suspects.is_none() => Answer::Valid(order),
             Found::Linearizable => {
                 Answer::Unknown(format!("{algorithm} and the general search disagree: please report this"))
             }
@@ -283,7 +292,34 @@ impl Judge<'_> {
                 Answer::Unknown(format!("{why}; the first {before} completions are linearizable"))
             }
         };
-        Judged { outcome, algorithm, effort }
+        judged(outcome, algorithm, effort)
+    }
+
+    /// A legal order of a history that is known to have one, by history index, if it is not too hard to find.
+    fn order<M: Model>(self, model: &M, object: &Object) -> Option<Vec<u32>> {
+        let problem = project(model, self.history, object.indexes(self.history)).ok()?;
+        let most = ORDERED_MOST.0 + ORDERED_MOST.1 * problem.calls.len() as u64;
+        self.search(model, &problem, true, most).2
+    }
+
+    /// The general search, and if it is traced and finds one, a legal order by history index.
+    fn search<M: Model>(
+        self,
+        model: &M,
+        problem: &Problem<M::Op>,
+        traced: bool,
+        most_made: u64,
+    ) -> (Found, Effort, Option<Vec<u32>>) {
+        let effects: Vec<Effect> = problem.classes.iter().map(|op| model.effect(op)).collect();
+        let mut spec = Interned::new(model, &problem.classes);
+        let task = Task { traced, most_made, ..Task::new(&problem.calls, &effects) };
+        let Searched { found, effort, path } = search(&mut spec, task, self.budget);
+        let order = match found {
+            Found::Linearizable if traced => linearization::order(&mut spec, &problem.calls, &effects, &path),
+            _ => None,
+        };
+        let index = |call: u32| problem.calls[call as usize].index;
+        (found, effort, order.map(|calls| calls.into_iter().map(index).collect()))
     }
 
     fn report<M>(

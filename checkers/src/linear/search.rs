@@ -26,7 +26,7 @@ use super::mask::Mask;
 use super::problem::Call;
 use super::spec::Spec;
 use crate::models::Effect;
-use crate::{Budget, Exhausted};
+use crate::{Budget, Exhausted, Share};
 
 /// What the search found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,7 +141,7 @@ impl<'a, S: Spec, K: Mask> Search<'a, S, K> {
 
     fn run(mut self, steps: &[Step], budget: &Budget) -> Searched {
         self.expansion.at_most(self.task.most_made);
-        let found = self.walk(steps, budget);
+        let found = self.walk(steps, &mut Share::new(budget));
         let effort = Effort { made: self.expansion.made(), widest: self.widest };
         let mut path = Vec::new();
         let mut found = found;
@@ -159,7 +159,7 @@ impl<'a, S: Spec, K: Mask> Search<'a, S, K> {
         Searched { found, effort, path }
     }
 
-    fn walk(&mut self, steps: &[Step], budget: &Budget) -> Found {
+    fn walk(&mut self, steps: &[Step], budget: &mut Share<'_>) -> Found {
         let mut at = 0;
         let mut furthest = 0;
         while let Some(step) = steps.get(at) {

@@ -56,6 +56,16 @@ impl Plainly {
         Plainly { prepared, realtime, single, initial: initial.clone(), check }
     }
 
+    /// The value of every key before the first write.
+    pub fn initial(&self) -> &Value {
+        &self.initial
+    }
+
+    /// The same questions to another part of the history.
+    pub(super) fn part(&self, prepared: Prepared) -> Plainly {
+        Plainly { prepared, initial: self.initial.clone(), ..*self }
+    }
+
     /// Asks for a model. `None` if it has no procedure of its own for this history.
     pub fn decide(&self, model: &Model, budget: &Budget) -> Option<Answer> {
         let prepared = &self.prepared;
@@ -63,6 +73,11 @@ impl Plainly {
             // Any interleaving of writes is an order of versions, as long as nobody says otherwise.
             "read-uncommitted" => return Some(self.unless_ambiguous(Answer::Holds(None))),
             "read-committed" => prepared.isolation(self.check, None, false, budget),
+            "monotonic-atomic-view" => {
+                // What is read after an own write is no business of this model.
+                let found = prepared.isolation(self.check, Some(Axiom::ReadCommitted), false, budget);
+                found.map(|all| all.into_iter().filter(|a| a.kind != "internal").collect())
+            }
             "read-atomic" => prepared.isolation(self.check, Some(Axiom::ReadAtomic), false, budget),
             "strong-session-read-committed" => {
                 prepared.isolation(self.check, Some(Axiom::ReadCommitted), true, budget)

@@ -1,7 +1,8 @@
 //! From everything that was found to the verdict for one model, with the result keys that Elle's users know.
 
-use serde_json::{Map, json};
+use serde_json::{Map, Value as Json, json};
 
+use super::certify::of_reads;
 use super::cycles::analyze::Report;
 use super::explain::{Step, cycle_anomaly};
 use super::findings::Findings;
@@ -63,6 +64,7 @@ pub fn judge(check: &str, model: &'static Model, e: Evidence<'_>) -> Verdict {
         kind: "cycle".to_owned(),
         body: json!({"anomaly": a.kind, "edges": a.details["edges"]}),
     });
+    let certificate = certificate.or_else(|| anomalies.iter().find_map(|a| of_reads(a, &Json::Null)));
     let committed = e.txns.iter().filter(|t| t.committed()).count();
     let mut verdict = Verdict::from_anomalies(check, anomalies)
         .with("anomaly_types", json!(forbidden))

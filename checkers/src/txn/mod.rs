@@ -10,10 +10,13 @@ pub mod any;
 pub mod append;
 #[cfg(test)]
 pub(crate) mod brute;
+pub mod certify;
 #[cfg(test)]
 mod corpora_tests;
 pub mod cycles;
 pub mod decide;
+#[cfg(test)]
+mod docs_tests;
 pub mod explain;
 pub mod findings;
 pub mod r#gen;

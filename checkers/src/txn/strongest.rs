@@ -12,6 +12,8 @@ use super::append::check::{Analysis, analysis};
 use super::decide::{Answer, Plainly};
 use super::micro::{Micro, list, micro};
 use super::models::{Family, MODELS, Model, forbids, implied, model, split_weakest, strongest};
+use crate::linear::{Options, check_model};
+use crate::models::ModelName;
 use crate::{Anomaly, Budget, Check, Valid, Verdict};
 
 /// What a history is made of.
@@ -56,12 +58,15 @@ pub fn form(history: &History) -> Form {
 #[derive(Clone, Debug, Default)]
 pub struct Standing {
     answers: BTreeMap<&'static str, Answer>,
+    // Of models that were not asked themselves: the one from whose answer theirs follows.
+    follows: BTreeMap<&'static str, &'static str>,
 }
 
 /// Order in which models are asked: cheap ones from weak to strong, then those that need a search from strong
 /// to weak.
 const ASKED: &[&str] = &[
     "read-committed",
+    "monotonic-atomic-view",
     "read-atomic",
     "strong-session-read-committed",
     "strong-session-read-atomic",
@@ -100,15 +105,17 @@ impl Standing {
         match &answer {
             Answer::Holds(_) => {
                 for weaker in implied(m) {
-                    if !self.known(weaker) {
+                    if weaker.name != m.name && !self.known(weaker) {
                         self.answers.insert(weaker.name, Answer::Holds(None));
+                        self.follows.insert(weaker.name, m.name);
                     }
                 }
             }
             Answer::Violated(_) => {
                 for stronger in MODELS.iter().filter(|s| implied(s).iter().any(|w| w.name == m.name)) {
-                    if !self.known(stronger) {
+                    if stronger.name != m.name && !self.known(stronger) {
                         self.answers.insert(stronger.name, Answer::Violated(Vec::new()));
+                        self.follows.insert(stronger.name, m.name);
                     }
                 }
             }
@@ -118,7 +125,19 @@ impl Standing {
                 }
             }
         }
+        self.follows.remove(m.name);
         self.answers.insert(m.name, answer);
+    }
+
+    /// Leaves a model out: it does not speak of this history.
+    fn forget(&mut self, name: &str) {
+        self.answers.remove(name);
+        self.follows.remove(name);
+    }
+
+    /// The model from whose answer this one's follows; `None` if it was asked itself, or is undecided.
+    pub fn follows(&self, name: &str) -> Option<&'static str> {
+        self.follows.get(name).copied()
     }
 
     /// What is known of a model.
@@ -126,6 +145,17 @@ impl Standing {
         match self.answers.get(name) {
             Some(answer) => answer.clone(),
             None => Answer::Undecided("no procedure decides it for this history".to_owned()),
+        }
+    }
+
+    /// Asks for the proof of the strongest models that hold.
+    fn prove(&mut self, asked: &Plainly, budget: &Budget) {
+        for name in strongest(&self.select(|a| matches!(a, Answer::Holds(_)))) {
+            if let (Some(m), Answer::Holds(None)) = (model(name), self.answer(name))
+                && let Some(proof) = asked.certify(m, &Answer::Holds(None), budget)
+            {
+                self.answers.insert(name, Answer::Holds(Some(proof)));
+            }
         }
     }
 
@@ -154,8 +184,8 @@ pub fn map_of_plain(asked: &Plainly, budget: &Budget) -> Standing {
     }
     if !asked.single {
         // These two speak of single operations.
-        map.answers.remove("linearizable");
-        map.answers.remove("sequential");
+        map.forget("linearizable");
+        map.forget("sequential");
     }
     map
 }
@@ -176,6 +206,9 @@ const EXACT_ON_LISTS: &[&str] = &[
     "read-atomic",
     "strong-session-read-atomic",
     "causal",
+    // No aborted, intermediate or internal reads, and no cycle with at most one anti-dependency: Cerone and
+    // Gotsman, "Analysing Snapshot Isolation" (PODC 2016), theorem 10.
+    "parallel-snapshot-isolation",
     "strong-session-snapshot-isolation",
     "strong-session-serializable",
     "strong-snapshot-isolation",
@@ -192,7 +225,8 @@ pub fn map_of_lists(found: &Analysis, realtime: bool) -> Standing {
         let answer = match verdict.valid {
             Valid::No => Answer::Violated(verdict.anomalies),
             Valid::Yes if EXACT_ON_LISTS.contains(&m.name) && (realtime || !needs_time) => {
-                Answer::Holds(None)
+                // One proof is enough: it serves all that follows.
+                Answer::Holds(verdict.certificate.filter(|_| m.name == "strict-serializable"))
             }
             Valid::Yes => continue,
             Valid::Unknown => Answer::Undecided(verdict.reason.unwrap_or_default()),
@@ -232,17 +266,46 @@ impl Check for Strongest {
                 reasons.insert(m.name.to_owned(), json!(why));
             }
         }
-        let mut verdict = Verdict::valid("strongest");
-        if holds.is_empty() && violated.is_empty() {
-            verdict = Verdict::unknown("strongest", "no model could be decided");
+        let follows: Map<String, Json> =
+            MODELS.iter().filter_map(|m| Some((m.name.to_owned(), json!(map.follows(m.name)?)))).collect();
+        let mut verdict = verdict_of(&map, &holds, &violated);
+        if verdict.valid == Valid::Yes {
+            let beyond = match weakest.is_empty() {
+                true => "no model is violated".to_owned(),
+                false => format!("{} are violated", weakest.join(", ")),
+            };
+            verdict.reason = Some(format!("{} are not violated; {beyond}", strongest(&holds).join(", ")));
         }
         verdict
             .with("strongest", json!(strongest(&holds)))
             .with("weakest_violated", json!(weakest))
             .with("models", Json::Object(models))
+            .with("follows", Json::Object(follows))
             .with("violations", Json::Object(violations))
             .with("undecided", Json::Object(reasons))
     }
+}
+
+/// To ask for the strongest model is to be content with any: only a history that satisfies none is invalid.
+fn verdict_of(map: &Standing, holds: &[&'static Model], violated: &[&'static Model]) -> Verdict {
+    if !holds.is_empty() {
+        let proof = strongest(holds).into_iter().find_map(|name| match map.answer(name) {
+            Answer::Holds(certificate) => certificate,
+            Answer::Violated(_) | Answer::Undecided(_) => None,
+        });
+        return Verdict { certificate: proof, ..Verdict::valid("strongest") };
+    }
+    let mut found: Vec<Anomaly> = Vec::new();
+    for m in violated {
+        if let Answer::Violated(anomalies) = map.answer(m.name) {
+            let fresh = anomalies.into_iter().filter(|a| found.iter().all(|f| f.kind != a.kind));
+            found.extend(fresh.collect::<Vec<_>>());
+        }
+    }
+    if found.is_empty() {
+        return Verdict::unknown("strongest", "no model could be decided");
+    }
+    Verdict::from_anomalies("strongest", found)
 }
 
 impl Strongest {
@@ -254,8 +317,37 @@ impl Strongest {
             }
             Form::Plain => {
                 let asked = Plainly::new(history, &self.reading.initial, self.reading.realtime, "strongest");
-                map_of_plain(&asked, budget)
+                let mut map = map_of_plain(&asked, budget);
+                if asked.single && self.reading.realtime {
+                    self.registers(history, &mut map, budget);
+                }
+                map.prove(&asked, budget);
+                map
             }
+        }
+    }
+}
+
+impl Strongest {
+    /// Values that are not unique leave reads open; the search for a linearization does without. Of single
+    /// operations, strict serializability is the same, and all else follows from it.
+    fn registers(&self, history: &History, map: &mut Standing, budget: &Budget) {
+        let strongest = model("linearizable").expect("the map has it");
+        let serial = model("strict-serializable").expect("the map has it");
+        if map.known(strongest) || history.ops().any(|op| list(&op).is_some()) {
+            return;
+        }
+        let options =
+            Options { initial: self.reading.initial.clone(), ..Options::new(ModelName::CasRegister) };
+        let verdict = check_model(history, &options, budget);
+        let answer = match verdict.valid {
+            Valid::Yes => Answer::Holds(verdict.certificate),
+            Valid::No => Answer::Violated(verdict.anomalies),
+            Valid::Unknown => return,
+        };
+        map.record(strongest, answer.clone());
+        if matches!(answer, Answer::Violated(_)) || !map.known(serial) {
+            map.record(serial, answer);
         }
     }
 }
@@ -285,10 +377,11 @@ impl Check for Plain {
             Some(answer) => answer,
             None => self.by_implication(&asked, budget),
         };
-        let (certificate, mut verdict) = match answer {
-            Answer::Holds(certificate) => (certificate, Verdict::valid("rw-register")),
-            Answer::Violated(anomalies) => (None, Verdict::from_anomalies("rw-register", anomalies)),
-            Answer::Undecided(why) => (None, Verdict::unknown("rw-register", why)),
+        let certificate = asked.certify(self.model, &answer, budget);
+        let mut verdict = match answer {
+            Answer::Holds(_) => Verdict::valid("rw-register"),
+            Answer::Violated(anomalies) => Verdict::from_anomalies("rw-register", anomalies),
+            Answer::Undecided(why) => Verdict::unknown("rw-register", why),
         };
         verdict.certificate = certificate;
         let mut types: Vec<&str> = verdict.anomalies.iter().map(|a| a.kind.as_str()).collect();

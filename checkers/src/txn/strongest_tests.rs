@@ -117,3 +117,82 @@ fn a_verdict_names_both_borders() {
     let plain = Plain { model: model("update-serializable").unwrap(), reading: reading() };
     assert_eq!(plain.check(&h, &Budget::default()).valid, Valid::Unknown);
 }
+
+/// Transactions as JSON, one process each, all at once; `false`: it failed.
+fn at_once(txns: &[(&str, bool)]) -> History {
+    use crate::txn::r#gen::Recorder;
+    use squall_history::EventKind::{Fail, Invoke, Ok};
+    let mut recorder = Recorder::default();
+    let value = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+    for (process, (text, _)) in txns.iter().enumerate() {
+        recorder.push(Invoke, process as u32, "txn", value(text));
+    }
+    for (process, (text, done)) in txns.iter().enumerate() {
+        recorder.push(if *done { Ok } else { Fail }, process as u32, "txn", value(text));
+    }
+    recorder.finish()
+}
+
+fn judged(h: &History, name: &str) -> (Valid, Vec<String>) {
+    let v = crate::Transactions { model: model(name), reading: reading() }.check(h, &Budget::default());
+    assert!(v.valid != Valid::Unknown || v.reason.is_some());
+    (v.valid, v.anomalies.into_iter().map(|a| a.kind).collect())
+}
+
+#[test]
+fn duplicate_writes_leave_open_what_they_must_and_no_more() {
+    let twice = [(r#"[["w","x",1]]"#, true), (r#"[["w","x",1]]"#, true), (r#"[["r","x",1]]"#, true)];
+    assert_eq!(judged(&at_once(&twice), "serializable").0, Valid::Unknown);
+    // If one of them failed, it was the other one.
+    let one = [twice[0], (twice[1].0, false), twice[2]];
+    assert_eq!(judged(&at_once(&one), "strict-serializable").0, Valid::Yes);
+    // What is wrong elsewhere is still found.
+    let more = [twice[0], twice[1], twice[2], (r#"[["r","y",7]]"#, true)];
+    assert_eq!(judged(&at_once(&more), "serializable"), (Valid::No, vec!["ThinAirRead".to_owned()]));
+    let lists =
+        [(r#"[["append","x",1]]"#, true), (r#"[["append","x",1]]"#, true), (r#"[["r","x",[1]]]"#, true)];
+    assert_eq!(judged(&at_once(&lists), "serializable").0, Valid::Unknown);
+}
+
+#[test]
+fn reads_of_what_was_aborted_or_never_written_violate_read_committed() {
+    let aborted = [(r#"[["w","x",1]]"#, false), (r#"[["r","x",1]]"#, true)];
+    assert_eq!(judged(&at_once(&aborted), "read-committed"), (Valid::No, vec!["G1a".to_owned()]));
+    let lists = [(r#"[["append","x",1]]"#, false), (r#"[["r","x",[1]]]"#, true)];
+    assert_eq!(judged(&at_once(&lists), "read-committed"), (Valid::No, vec!["G1a".to_owned()]));
+    let nobody = [(r#"[["w","x",1]]"#, true), (r#"[["r","x",2]]"#, true)];
+    assert_eq!(judged(&at_once(&nobody), "read-committed"), (Valid::No, vec!["ThinAirRead".to_owned()]));
+}
+
+#[test]
+fn a_transaction_may_touch_a_key_twice() {
+    let twice = (r#"[["r","x",null],["w","x",1],["r","x",1],["w","x",2],["r","x",2]]"#, true);
+    let after = (r#"[["r","x",2],["r","x",2]]"#, true);
+    assert_eq!(judged(&at_once(&[twice, after]), "strict-serializable").0, Valid::Yes);
+    let between = (r#"[["r","x",1]]"#, true);
+    assert_eq!(judged(&at_once(&[twice, between]), "read-committed"), (Valid::No, vec!["G1b".to_owned()]));
+    let forgets = (r#"[["w","y",1],["r","y",null]]"#, true);
+    assert_eq!(judged(&at_once(&[forgets]), "read-atomic"), (Valid::No, vec!["internal".to_owned()]));
+    assert_eq!(judged(&at_once(&[forgets]), "read-committed").0, Valid::Yes);
+}
+
+#[test]
+fn initial_values_that_the_history_names_come_before_everything() {
+    use squall_history::import;
+    let read = |text: &str| import::read(text.as_bytes(), &import::Options::default()).unwrap().history;
+    let valid = |h: &History, name: &str| {
+        let reading = Reading { initial: Value::Nil, realtime: false };
+        Plain { model: model(name).unwrap(), reading }.check(h, &Budget::default())
+    };
+    let first = "w(1,0,0,0)\nw(2,0,0,0)\n";
+    let good = read(&format!("{first}r(1,0,1,0)\nw(1,5,1,1)\nr(1,5,2,0)\nr(2,0,2,1)\n"));
+    assert_eq!(good.initial_operation, Some(0));
+    let verdict = valid(&good, "serializable");
+    assert_eq!((verdict.valid, &verdict.details["transactions"]), (Valid::Yes, &json!(4)));
+    crate::txn::verify::verify(&good, &verdict.certificate.unwrap()).unwrap();
+    // Going back to the initial value is a violation like any other.
+    let bad = read(&format!("{first}w(1,5,1,0)\nr(1,5,2,0)\nr(1,0,2,1)\n"));
+    let verdict = valid(&bad, "causal");
+    assert_eq!((verdict.valid, verdict.anomalies[0].kind.as_str()), (Valid::No, "WriteCOInitRead"));
+    crate::txn::verify::verify(&bad, &verdict.certificate.unwrap()).unwrap();
+}

@@ -3,7 +3,7 @@
 use serde_json::json;
 use squall_history::{History, Outcome, Value};
 
-use super::report::anomaly;
+use super::report::{anomaly, few};
 use crate::{Budget, Check, Verdict};
 
 /// Judges reads of all balances (`read` → `{account: balance}`).
@@ -53,7 +53,7 @@ impl Check for Bank {
             }
         }
         let count = found.len();
-        let mut verdict = Verdict::from_anomalies("bank", found)
+        let mut verdict = Verdict::from_anomalies("bank", few(found))
             .with("read_count", reads.len())
             .with("error_count", count)
             .with("total", total);

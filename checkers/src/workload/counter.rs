@@ -1,14 +1,45 @@
 //! Counter: every read lies between what must and what may have been added by then.
 
-use serde_json::json;
 use squall_history::{History, NEVER, Outcome};
 
-use super::report::anomaly;
+use super::report::{anomaly, few};
 use crate::{Budget, Check, Verdict};
 
 /// Judges `add` (any sign) and `read`. Keys are counters of their own.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counter;
+
+/// One counter at a moment: what must and what may have been added, and the same over each read that is open.
+#[derive(Default)]
+struct Bounds {
+    low: i64,
+    high: i64,
+    // Index, and the lowest and highest that it may see.
+    open: Vec<(u32, i64, i64)>,
+}
+
+impl Bounds {
+    /// An addition is invoked, from when on it may count, or completes, from when on it must.
+    fn add(&mut self, n: i64, completes: bool) {
+        let side = if (n > 0) == completes { &mut self.low } else { &mut self.high };
+        *side = side.saturating_add(n);
+        for (_, lower, upper) in &mut self.open {
+            (*lower, *upper) = ((*lower).min(self.low), (*upper).max(self.high));
+        }
+    }
+
+    fn begin(&mut self, read: u32) {
+        self.open.push((read, self.low, self.high));
+    }
+
+    fn end(&mut self, read: u32) -> (i64, i64) {
+        let at = self.open.iter().position(|o| o.0 == read);
+        at.map_or((self.low, self.high), |at| {
+            let (_, lower, upper) = self.open.swap_remove(at);
+            (lower, upper)
+        })
+    }
+}
 
 impl Check for Counter {
     fn name(&self) -> &str {
@@ -25,27 +56,18 @@ impl Check for Counter {
             }
         }
         events.sort_unstable();
-        // Per key: what certainly and what possibly was added, at the lowest and at the highest.
-        let mut bounds: rustc_hash::FxHashMap<_, (i64, i64)> = rustc_hash::FxHashMap::default();
-        let mut open: rustc_hash::FxHashMap<u32, i64> = rustc_hash::FxHashMap::default();
-        let (mut found, mut reads) = (Vec::new(), Vec::new());
+        let mut counters: rustc_hash::FxHashMap<_, Bounds> = rustc_hash::FxHashMap::default();
+        let (mut found, mut reads) = (Vec::new(), 0u64);
         for (_, index, completes) in events {
             let op = history.op(index as usize);
-            let (low, high) = bounds.entry(op.key).or_default();
+            let counter = counters.entry(op.key).or_default();
             match (op.f, completes) {
-                ("add", _) => {
-                    let n = op.input.as_int().unwrap_or_default();
-                    // Invoked: it may count. Completed: it must.
-                    let side = if (n > 0) == completes { low } else { high };
-                    *side = side.saturating_add(n);
-                }
-                ("read", false) => drop(open.insert(index, *low)),
+                ("add", _) => counter.add(op.input.as_int().unwrap_or_default(), completes),
+                ("read", false) => counter.begin(index),
                 ("read", true) => {
-                    // Subtractions that began meanwhile may count as well.
-                    let lower = open.remove(&index).unwrap_or(*low).min(*low);
-                    let upper = *high;
+                    let (lower, upper) = counter.end(index);
                     let Some(seen) = op.output.as_int() else { continue };
-                    reads.push(json!([lower, seen, upper]));
+                    reads += 1;
                     if seen < lower || seen > upper {
                         let text = format!("#{index} read {seen}, which is not between {lower} and {upper}.");
                         found.push(anomaly("counter", "out-of-bounds", text, vec![index]));
@@ -54,10 +76,10 @@ impl Check for Counter {
                 _ => {}
             }
         }
-        if reads.is_empty() {
+        if reads == 0 {
             return Verdict::unknown("counter", "no read was completed");
         }
         let errors = found.len();
-        Verdict::from_anomalies("counter", found).with("read_count", reads.len()).with("error_count", errors)
+        Verdict::from_anomalies("counter", few(found)).with("read_count", reads).with("error_count", errors)
     }
 }

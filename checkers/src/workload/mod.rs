@@ -5,6 +5,7 @@
 pub mod bank;
 pub mod causal_reverse;
 pub mod counter;
+pub mod lock;
 pub mod long_fork;
 pub mod monotonic;
 pub mod queue;

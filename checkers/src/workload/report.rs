@@ -18,6 +18,15 @@ pub fn anomaly(check: &str, kind: &str, text: String, mut operations: Vec<u32>) 
     }
 }
 
+/// Anomalies that one check tells of: a thousand of a kind help nobody, and their number stands beside them.
+const TOLD_MAX: usize = 32;
+
+/// The first few.
+pub fn few(mut found: Vec<Anomaly>) -> Vec<Anomaly> {
+    found.truncate(TOLD_MAX);
+    found
+}
+
 /// The answer of an ok operation, else what was asked; without the key of a `[key value]` tuple that was
 /// already taken apart.
 pub fn value<'a>(op: &Op<'a>) -> &'a Value {

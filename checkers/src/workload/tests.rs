@@ -87,6 +87,21 @@ fn later_writes_are_not_seen_without_earlier_ones() {
 }
 
 #[test]
+fn a_read_may_see_a_counter_as_it_was_at_any_moment_while_it_lasted() {
+    for (seen, valid) in [("5", Valid::Yes), ("4", Valid::Yes), ("3", Valid::No), ("6", Valid::No)] {
+        let taken_meanwhile = history(&[
+            (Invoke, 0, "add", "5"),
+            (Ok, 0, "add", "5"),
+            (Invoke, 0, "add", "-1"),
+            (Invoke, 1, "read", "null"),
+            (Ok, 0, "add", "-1"),
+            (Ok, 1, "read", seen),
+        ]);
+        assert_eq!(judge(&counter::Counter, &taken_meanwhile).0, valid, "{seen}");
+    }
+}
+
+#[test]
 fn counters_stay_in_bounds() {
     let check = counter::Counter;
     let add = |v: &'static str| ("add", v, v);
@@ -198,7 +213,21 @@ fn queues_return_what_went_in() {
     let bad = serial(&[put("1"), put("2"), take("2"), take("2"), take("3")]);
     assert_eq!(judge(&total, &bad), no(&["lost", "duplicated", "unexpected"]));
     let again = serial(&[put("2"), take("2"), take("2")]);
-    assert_eq!(judge(&queue::TotalQueue { at_least_once: true }, &again), yes());
+    assert_eq!(judge(&queue::TotalQueue { at_least_once: true, seen_empty: false }, &again), yes());
+}
+
+#[test]
+fn what_a_dequeue_without_an_answer_may_have_taken_is_not_lost() {
+    let put = [(Invoke, 0, "enqueue", "1"), (Ok, 0, "enqueue", "1")];
+    let two = [(Invoke, 0, "enqueue", "2"), (Ok, 0, "enqueue", "2")];
+    let empty = [(Invoke, 0, "dequeue", "null"), (Ok, 0, "dequeue", "null")];
+    let unseen = [(Invoke, 1, "dequeue", "null"), (Info, 1, "dequeue", "null")];
+    let careful = queue::TotalQueue { at_least_once: false, seen_empty: true };
+    let judge = |events: &[&[_]]| judge(&careful, &history(&events.concat()));
+    assert_eq!(judge(&[&put, &empty]), no(&["lost"]));
+    assert_eq!(judge(&[&put, &unseen, &empty]), yes());
+    assert_eq!(judge(&[&put, &two, &unseen, &empty]), no(&["lost", "lost"]), "it took one of them");
+    assert_eq!(judge(&[&empty, &put]), yes(), "nobody looked since it went in");
 }
 
 #[test]

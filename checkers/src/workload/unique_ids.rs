@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use squall_history::{History, Outcome, Value};
 
-use super::report::anomaly;
+use super::report::{anomaly, few};
 use crate::{Budget, Check, Verdict};
 
 /// Judges `generate`.
@@ -37,7 +37,7 @@ impl Check for UniqueIds {
             .collect();
         let duplicated = found.len();
         let range = (got.keys().next(), got.keys().next_back());
-        Verdict::from_anomalies("unique-ids", found)
+        Verdict::from_anomalies("unique-ids", few(found))
             .with("attempted_count", attempted)
             .with("acknowledged_count", acknowledged)
             .with("duplicated_count", duplicated)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use squall_history::{History, Outcome, Value};
 
-use super::report::{anomaly, value};
+use super::report::{anomaly, few, value};
 use crate::{Budget, Check, Verdict};
 
 /// Judges `insert` of `[key, ids]`, or of ids by operation key.
@@ -45,7 +45,7 @@ impl Check for WriteSkew {
             })
             .collect();
         let illegal = found.len();
-        Verdict::from_anomalies("write-skew", found)
+        Verdict::from_anomalies("write-skew", few(found))
             .with("key_count", inserted.len())
             .with("legal_count", legal)
             .with("illegal_count", illegal)

@@ -3,7 +3,10 @@
 use std::ffi::OsString;
 
 use crate::args::{Cli, Command};
-use crate::{Exit, Registry, bench, check, commands, export, museum, run, serve, trend, verify};
+use crate::{
+    Exit, Registry, bench, check, commands, conformance, declared, export, museum, run, serve, skeleton,
+    trend, verify,
+};
 
 pub(crate) fn dispatch(registry: &Registry, cli: &Cli) -> anyhow::Result<Exit> {
     match &cli.command {
@@ -20,7 +23,12 @@ pub(crate) fn dispatch(registry: &Registry, cli: &Cli) -> anyhow::Result<Exit> {
         Command::Raftkv { args } => raftkv(registry, args.clone()),
         Command::Export(args) => export::export(args),
         Command::List(args) => commands::list(registry, args),
-        Command::Doctor(args) => commands::doctor(registry, args),
+        Command::Doctor(args) => match &args.target {
+            Some(target) => declared::trial(registry, target, args),
+            None => commands::doctor(registry, args),
+        },
+        Command::NewTarget(args) => skeleton::new_target(args),
+        Command::CheckClient(args) => conformance::check_client(args),
         Command::Schema(args) => commands::schema(registry, args),
         Command::Completions(args) => commands::completions(args),
         Command::Man => commands::man(),

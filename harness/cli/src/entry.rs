@@ -37,6 +37,9 @@ fn guard(run: impl FnOnce() -> Exit) -> Exit {
 fn early() {
     // The local provider's keeper takes over here and never returns.
     squall_local::keeper::run_if_asked();
+    // Parts of measurements, which want a process without threads too.
+    squall_local::clock::bench::run_if_asked();
+    squall_local::faultfs::bench::run_if_asked();
 }
 
 fn run(registry: &Registry, args: Vec<OsString>) -> Exit {

@@ -12,6 +12,7 @@ pub mod bench;
 pub mod campaign;
 pub mod check;
 pub mod commands;
+pub mod conformance;
 pub mod declared;
 pub mod export;
 pub mod museum;
@@ -19,6 +20,7 @@ pub mod output;
 pub mod registry;
 pub mod run;
 pub mod schema;
+pub mod skeleton;
 
 mod dispatch;
 mod entry;

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use squall_checkers::{Certificate, linear};
+use squall_checkers::{Certificate, linear, txn};
 use squall_engine::run::LOG_FILE;
 use squall_history::{History, SCHEMA_VERSION, import};
 
@@ -101,6 +101,7 @@ fn certificate(path: &Path) -> Result<Option<Certificate>, Refused> {
 fn accept(history: &History, certificate: &Certificate) -> Result<Result<(), String>, Refused> {
     match certificate.kind.as_str() {
         "linearization" | "nonlinearizable" => Ok(linear::verify::accept(history, certificate)),
+        kind if txn::verify::KINDS.contains(&kind) => Ok(txn::verify::verify(history, certificate)),
         other => Err(Refused(format!("nothing here can verify a certificate of the kind `{other}`"))),
     }
 }

@@ -290,3 +290,94 @@ fn certificates_are_written_accepted_and_rejected() {
     let no_proof = go(&["verify", "good.edn", "--certificate", "good.edn"]);
     assert_eq!(code(&no_proof), 254, "that is no certificate");
 }
+
+/// What is no history: how it is called, its text, and what the message must name.
+fn no_histories() -> Vec<(&'static str, Vec<u8>, &'static str)> {
+    const INVOKE: &str = "{:process 0, :type :invoke, :f :write, :value 1, :time 5}\n";
+    let text = |t: String| t.into_bytes();
+    vec![
+        ("empty", vec![], "empty: expected a history"),
+        ("cut", text(format!("{INVOKE}{{:process 0, :type :ok")), "line 2: the history is cut short"),
+        ("not invoked", text(INVOKE.replace("invoke", "ok")), "line 1: process 0 completes `write`"),
+        ("invoked twice", text(INVOKE.repeat(2)), "line 2: process 0 invokes `write` while"),
+        (
+            "times that go back",
+            text(format!(
+                "{INVOKE}{}",
+                INVOKE.replace(":time 5", ":time 4").replace(":process 0", ":process 1")
+            )),
+            "line 2",
+        ),
+        (
+            "an end before its start",
+            text("{\"f\": \"write\", \"value\": 1, \"start\": 9, \"end\": 3}\n".to_owned()),
+            "line 1",
+        ),
+        ("a process that is none", text(INVOKE.replace(":process 0", ":process \"x\"")), "line 1, column"),
+        ("a value of the wrong type", text(GOOD.replace(":write", ":cas")), "operation #0"),
+        ("bytes that are no text", [b"{:process 0, :type :invoke, :f :\xff\xfe".to_vec()].concat(), "line 1"),
+        (
+            "nesting",
+            text(
+                INVOKE.replace(":value 1", &format!(":value {}1{}", "[".repeat(10_000), "]".repeat(10_000))),
+            ),
+            "line 1",
+        ),
+    ]
+}
+
+#[test]
+fn what_is_no_history_is_254_with_its_place_and_never_a_verdict() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, bytes, place) in no_histories() {
+        let file = format!("{name}.history");
+        fs::write(dir.path().join(&file), bytes).unwrap();
+        let args = ["check", &file, "--model", "cas-register", "--format", "json"];
+        let output = squall(dir.path(), &args).output().unwrap();
+        assert_eq!(code(&output), 254, "{name}: {}{}", stdout(&output), stderr(&output));
+        assert!(
+            stderr(&output).contains(&file) && stderr(&output).contains(place),
+            "{name}: {}",
+            stderr(&output)
+        );
+        assert!(!stdout(&output).contains("\"valid\""), "{name}: {}", stdout(&output));
+        assert!(!stderr(&output).contains("panicked"), "{name}");
+    }
+}
+
+#[test]
+fn a_line_of_two_gigabytes_is_refused_before_it_is_held() {
+    let mut child = squall(&std::env::temp_dir(), &["check", "-", "--model", "register", "--format", "json"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut to = child.stdin.take().unwrap();
+    let writer = std::thread::spawn(move || {
+        let chunk = vec![b'1'; 1 << 20];
+        // Who has read enough leaves, and that ends it.
+        let begin = to.write_all(b"{:process 0, :type :invoke, :f :write, :value \"");
+        (0..2048).try_fold((), |(), _| to.write_all(&chunk)).and(begin).is_ok()
+    });
+    let output = child.wait_with_output().unwrap();
+    let all_of_it = writer.join().unwrap();
+    assert_eq!(code(&output), 254, "{}", stderr(&output));
+    assert!(stderr(&output).contains("line 1: expected an operation of at most"), "{}", stderr(&output));
+    assert!(!all_of_it, "it does not wait for the end of the line");
+}
+
+#[test]
+fn a_certificate_of_a_valid_history_is_rejected_once_it_is_tampered_with() {
+    let dir = histories();
+    let go = |args: &[&str]| squall(dir.path(), args).output().unwrap();
+    let check = go(&["check", "good.edn", "--model", "register", "--certificate", "proof"]);
+    assert_eq!(code(&check), 0, "{}", stderr(&check));
+    let mut proof: Json = serde_json::from_slice(&fs::read(dir.path().join("proof")).unwrap()).unwrap();
+    assert_eq!(proof["kind"], "linearization");
+    proof["body"]["objects"][0]["order"].as_array_mut().unwrap().reverse();
+    fs::write(dir.path().join("proof"), proof.to_string()).unwrap();
+    let verify = go(&["verify", "good.edn", "--certificate", "proof"]);
+    assert_eq!(code(&verify), 1, "{}", stderr(&verify));
+    assert!(stderr(&verify).contains("REJECTED"), "{}", stderr(&verify));
+}

@@ -19,12 +19,14 @@ pub struct Operation {
     pub value: Value,
     /// Whether it only reads: then an operation without an answer is `fail`, not `info`, for it changed nothing.
     pub read_only: bool,
+    /// The node to ask from now on, where the process moves there; nobody else's business.
+    pub node: Option<usize>,
 }
 
 impl Operation {
     /// An operation that may change something.
     pub fn new(f: &Arc<str>, key: Value, value: Value) -> Self {
-        Operation { on: "register", f: f.clone(), key, value, read_only: false }
+        Operation { on: "register", f: f.clone(), key, value, read_only: false, node: None }
     }
 
     /// An operation that only reads.
@@ -36,6 +38,12 @@ impl Operation {
     #[must_use]
     pub fn on(self, on: &'static str) -> Self {
         Operation { on, ..self }
+    }
+
+    /// The same, by way of another node.
+    #[must_use]
+    pub fn at(self, node: usize) -> Self {
+        Operation { node: Some(node), ..self }
     }
 }
 

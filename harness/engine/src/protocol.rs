@@ -182,9 +182,10 @@ pub struct NodeStatus {
     pub wall_clock_unix_nanos: Option<i128>,
 }
 
-/// A connection of one process to its node.
+/// A connection of one process to one node.
 ///
-/// Must not retry, must not follow a redirect of a write silently, must not use another node.
+/// Must not retry, must not follow a redirect of a write silently, must not use another node. A process
+/// moves to another node only where the workload says so ([`Operation::node`]), and then with a new connection.
 #[async_trait]
 pub trait Client: Send {
     /// Called once after opening, before the first operation of the first process.
@@ -200,6 +201,15 @@ pub trait Client: Send {
     fn is_usable(&self) -> bool {
         true
     }
+
+    /// The newest version that it has seen, for the next connection of its process: to the same node after a
+    /// break, or to another one that the process moves to.
+    fn seen(&self) -> Option<u64> {
+        None
+    }
+
+    /// Goes on from what an earlier connection of the process has seen.
+    fn resume(&mut self, _seen: u64) {}
 
     /// Says goodbye.
     async fn close(self: Box<Self>) {}

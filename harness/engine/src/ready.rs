@@ -20,7 +20,7 @@ pub(crate) async fn wait(deployment: &Arc<Deployment>, ask: Duration, limit: Dur
         if deployment.stop.is_stopped() {
             return Err(Error::Interrupted);
         }
-        let waiting = ask_all(deployment, ask, &mut last).await;
+        let waiting = ask_all(deployment, ask, false, &mut last).await;
         let Some(&node) = waiting.first() else {
             return Ok(());
         };
@@ -37,10 +37,12 @@ pub(crate) async fn wait(deployment: &Arc<Deployment>, ask: Duration, limit: Dur
     }
 }
 
-/// Asks all nodes at once, each for at most `limit`; gives those that do not serve, and why in `last`.
+/// Asks all nodes at once, each for at most `limit`; gives those that do not serve, and why in `last`. Nodes whose
+/// data was spoilt are left out once they gave up, or once the caller is `tired` of waiting for them.
 pub(crate) async fn ask_all(
     deployment: &Arc<Deployment>,
     limit: Duration,
+    tired: bool,
     last: &mut [String],
 ) -> Vec<usize> {
     let mut asked = JoinSet::new();
@@ -57,9 +59,9 @@ pub(crate) async fn ask_all(
     }
     let mut waiting = Vec::new();
     while let Some(answer) = asked.join_next().await {
-        // A node whose data was spoilt may refuse to serve: nobody waits for it.
+        // A node whose data was spoilt may refuse to serve: nobody waits for it for long.
         if let Ok((node, Some(why))) = answer
-            && !deployment.excuses.is_spoilt(node)
+            && !(deployment.excuses.is_spoilt(node) && (tired || deployment.running(node) == 0))
         {
             last[node] = why;
             waiting.push(node);

@@ -117,6 +117,9 @@ impl Progress {
     }
 }
 
+/// How long a node whose data was spoilt may take to find that out.
+const SPOILT_LIMIT: Duration = Duration::from_secs(5);
+
 /// The run log's name in a run's folder.
 pub const LOG_FILE: &str = "history.jsonl.zst";
 
@@ -319,6 +322,10 @@ impl Live {
             workers
         };
         close(workers, Duration::from_millis(200)).await;
+        // Final reads may have shown it, too.
+        if let Some(trouble) = self.spec.target.trouble() {
+            return Err(Error::Target(trouble));
+        }
         Ok((driven, recovery_seconds))
     }
 
@@ -404,7 +411,8 @@ impl Live {
         let mut last = vec![String::new(); self.deployment.nodes.len()];
         let interrupted = self.deployment.stop.is_stopped();
         loop {
-            let waiting = ready::ask_all(&self.deployment, self.spec.op_timeout, &mut last).await;
+            let tired = healed.elapsed() > SPOILT_LIMIT;
+            let waiting = ready::ask_all(&self.deployment, self.spec.op_timeout, tired, &mut last).await;
             let seconds = healed.elapsed().as_secs_f64();
             if waiting.is_empty() {
                 self.note_recovery(true, seconds, "every node serves again".into());

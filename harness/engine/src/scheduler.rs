@@ -57,7 +57,11 @@ pub struct Worker {
     process: u32,
     node: usize,
     index: u64,
+    // Where its process is: elsewhere than at the worker's own node only if the workload moved it.
+    at: usize,
     client: Option<Box<dyn Client>>,
+    // What the process has seen, over all its connections.
+    seen: Option<u64>,
     announced: bool,
 }
 
@@ -76,7 +80,9 @@ impl Worker {
                 process: id as u32,
                 node: id % nodes,
                 index: 0,
+                at: id % nodes,
                 client: None,
+                seen: None,
                 announced: false,
             })
             .collect()
@@ -218,11 +224,16 @@ impl Task {
         self.announce(worker);
         let invoked = recorder.invoke(worker.id, worker.process, op, due);
         let deadline = tokio::time::Instant::now() + self.stage.op_timeout;
+        if let Some(node) = op.node.filter(|node| *node != worker.at) {
+            worker.at = node;
+            worker.client = None;
+        }
         let connected = worker.client.is_some() || self.connect(worker, deadline).await.is_ok();
         let completion = match &mut worker.client {
             Some(client) if connected => {
                 match tokio::time::timeout_at(deadline, client.invoke(op)).await {
                     Ok(completion) => {
+                        worker.seen = worker.seen.max(client.seen());
                         if !client.is_usable() {
                             worker.client = None;
                         }
@@ -237,12 +248,18 @@ impl Task {
             }
             _ => Completion::fail("no-connection", "nothing was sent: the node could not be connected to"),
         };
-        let event = completion.event(op);
+        let mut event = completion.event(op);
+        if worker.at != worker.node {
+            let node = self.stage.layout.nodes[worker.at].name.clone();
+            event.2.get_or_insert_default().node = Some(node);
+        }
         let retired = event.0 == EventKind::Info;
         let completed = recorder.complete(worker.id, &invoked, event);
         if retired {
             worker.process += self.workers as u32;
+            worker.at = worker.node;
             worker.client = None;
+            worker.seen = None;
             worker.announced = false;
         }
         if self.listens {
@@ -266,10 +283,13 @@ impl Task {
 
     async fn connect(&self, worker: &mut Worker, deadline: tokio::time::Instant) -> Result<(), Error> {
         let via = Via { net: &*self.stage.net, slot: worker.id, layout: &self.stage.layout };
-        let open = self.stage.target.connect(worker.node, via);
-        let client = tokio::time::timeout_at(deadline, open)
+        let open = self.stage.target.connect(worker.at, via);
+        let mut client = tokio::time::timeout_at(deadline, open)
             .await
             .map_err(|_| Error::Target("the connection took longer than op_timeout".into()))??;
+        if let Some(seen) = worker.seen {
+            client.resume(seen);
+        }
         worker.client = Some(client);
         Ok(())
     }

@@ -13,11 +13,16 @@ use nix::unistd::{AccessFlags, ForkResult, access, execve, fork, pipe2, read, se
 
 use crate::clock::{Launch, LaunchError, exec_with_clock};
 use crate::protocol::{self, Failed, FromNode, Spawn};
-use crate::{surroundings, sys};
+use crate::{surroundings, sys, usage};
 
 /// Starts a program and returns its process id once its `exec` succeeded. `with` is its standard input
 /// if it has one, its output and error, and its node's clock if that can be moved. Its last word before `exec` goes to the harness, whose credentials tell the outer process id.
-pub(crate) fn start(spawn: &Spawn, with: &[OwnedFd], harness: BorrowedFd<'_>) -> Result<i32, Failed> {
+pub(crate) fn start(
+    spawn: &Spawn,
+    with: &[OwnedFd],
+    memory: Option<u64>,
+    harness: BorrowedFd<'_>,
+) -> Result<i32, Failed> {
     let (stdin, with) = with.split_at(usize::from(spawn.input).min(with.len()));
     let [stdout, stderr, clock @ ..] = with else {
         return Err(Failed::at("starting a program")(Errno::EBADF));
@@ -29,8 +34,13 @@ pub(crate) fn start(spawn: &Spawn, with: &[OwnedFd], harness: BorrowedFd<'_>) ->
     // SAFETY: a node's init has one thread, so the child may do anything that its parent might.
     match unsafe { fork() }.map_err(Failed::at("forking"))? {
         ForkResult::Child => {
+            // Before anything of the program runs, or it could take what it likes first.
+            let limited = memory.map_or(Ok(()), |bytes| usage::limit(0, Some(bytes)));
             let streams = (stdin, stdout.as_fd(), stderr.as_fd());
-            let failed = command.run(spawn.token, streams, clock, writer.as_fd(), harness);
+            let failed = match limited {
+                Err(error) => Failed::at("limiting its memory")(error),
+                Ok(()) => command.run(spawn.token, streams, clock, writer.as_fd(), harness),
+            };
             let text = postcard::to_stdvec(&failed).unwrap_or_default();
             write(&writer, &text).ok();
             // SAFETY: ends the child at once, without the parent's destructors.

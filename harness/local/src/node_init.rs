@@ -101,11 +101,8 @@ impl Init<'_> {
     ) -> Result<Answer, Failed> {
         match request {
             Request::Spawn(spawn) => {
-                let pid = exec::start(&spawn, &with, self.harness)?;
+                let pid = exec::start(&spawn, &with, self.memory, self.harness)?;
                 self.programs.insert(pid, spawn.token);
-                if self.memory.is_some() {
-                    usage::limit_memory(self.memory)?;
-                }
                 Ok(Answer::Started(pid))
             }
             Request::WriteFile { path } => {

@@ -1,6 +1,8 @@
 //! What the processes of a node are and use, as `/proc` shows them inside it, and the limit on their memory.
 //! For a node's init, which is process 1 and counts for nothing here.
 
+use nix::errno::Errno;
+
 use crate::protocol::{Answer, Failed};
 
 /// The node's processes but its init.
@@ -66,20 +68,22 @@ pub(crate) fn usage() -> Result<Answer, Failed> {
 /// Sets the soft limit of every process, or puts it back to the hard one.
 pub(crate) fn limit_memory(bytes: Option<u64>) -> Result<(), Failed> {
     for pid in processes()? {
-        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-        // SAFETY: reads into, then from, one structure of ours.
-        let done = unsafe {
-            libc::prlimit(pid, libc::RLIMIT_DATA, std::ptr::null(), &mut limit) == 0 && {
-                limit.rlim_cur = bytes.unwrap_or(limit.rlim_max).min(limit.rlim_max);
-                libc::prlimit(pid, libc::RLIMIT_DATA, &limit, std::ptr::null_mut()) == 0
-            }
-        };
-        match nix::errno::Errno::last() {
-            _ if done => {}
+        match limit(pid, bytes) {
             // Gone meanwhile.
-            nix::errno::Errno::ESRCH => {}
-            error => return Err(Failed::at("limiting memory")(error)),
+            Ok(()) | Err(Errno::ESRCH) => {}
+            Err(error) => return Err(Failed::at("limiting memory")(error)),
         }
     }
+    Ok(())
+}
+
+/// Sets the soft limit of one process, 0 for this one, or puts it back to the hard one.
+pub(crate) fn limit(pid: i32, bytes: Option<u64>) -> Result<(), Errno> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: writes one structure of ours.
+    Errno::result(unsafe { libc::prlimit(pid, libc::RLIMIT_DATA, std::ptr::null(), &mut limit) })?;
+    limit.rlim_cur = bytes.unwrap_or(limit.rlim_max).min(limit.rlim_max);
+    // SAFETY: reads one structure of ours.
+    Errno::result(unsafe { libc::prlimit(pid, libc::RLIMIT_DATA, &limit, std::ptr::null_mut()) })?;
     Ok(())
 }

@@ -60,7 +60,8 @@ fn undecided(run: &Run<'_>) -> Markup {
     }
 }
 
-fn in_full(run: &Run<'_>, check: &str, anomaly: &Anomaly) -> Markup {
+/// One anomaly with its operations, pictures and sentences.
+pub fn in_full(run: &Run<'_>, check: &str, anomaly: &Anomaly) -> Markup {
     let ops: Vec<Op<'_>> = anomaly
         .operations
         .iter()

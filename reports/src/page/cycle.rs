@@ -1,5 +1,5 @@
 //! A cycle as a picture of its own: its operations below each other, each coming before the next, and the
-//! last before the first.
+//! last before the first. Each step says of which kind it is, on which key, and how that is known.
 
 use std::fmt::Write;
 
@@ -32,11 +32,12 @@ pub fn picture(run: &Run<'_>, edges: &[Edge]) -> String {
             let why = escape(&clip(&inert(&edge.text), WIDE));
             let _ = write!(
                 svg,
-                "<g class=\"edge\"><path d=\"M{x} {from}V{to}\" marker-end=\"url(#arrow)\"/></g>\
+                "<g class=\"edge {}\"><path d=\"M{x} {from}V{to}\" marker-end=\"url(#arrow)\"/></g>\
                  <text x=\"{}\" y=\"{}\"><tspan class=\"edge-text\">{}</tspan><tspan class=\"lane-soft\" dx=\"8\">{why}</tspan></text>",
+                edge.class(),
                 x + 12,
                 from + 20,
-                escape(&inert(&edge.kind))
+                escape(&edge.label())
             );
         }
     }
@@ -76,7 +77,7 @@ fn back(edges: &[Edge], svg: &mut String) {
         RIGHT + 1,
         far - 8,
         usize::midpoint(first, last) + 4,
-        escape(&inert(&edge.kind)),
+        escape(&edge.label()),
         escape(&inert(&edge.text))
     );
 }

@@ -12,7 +12,9 @@ mod faults;
 mod figures;
 mod index;
 mod lanes;
+mod layered;
 mod logs;
+mod map;
 mod operations;
 mod past;
 mod proof;
@@ -41,6 +43,7 @@ const SCRIPT: &str = concat!(
     include_str!("script/data.js"),
     include_str!("script/timeline.js"),
     include_str!("script/table.js"),
+    include_str!("script/picture.js"),
     "})();"
 );
 
@@ -59,6 +62,7 @@ pub fn report(history: &History, verdicts: &[Verdict], result: &RunResult, facts
                 nav aria-label="Sections" { div {
                     b { (run.word()) }
                     @if anomalies::shown(&run) { a href="#why" { "Why" } }
+                    @if map::shown(&run) { a href="#models" { "Models" } }
                     @if !run.windows.is_empty() { a href="#faults" { "Faults" } }
                     a href="#time" { "Over time" }
                     a href="#timeline-section" { "Timeline" }
@@ -68,6 +72,7 @@ pub fn report(history: &History, verdicts: &[Verdict], result: &RunResult, facts
                 } }
                 main id="main" {
                     (anomalies::section(&run))
+                    (map::section(&run))
                     (faults::section(&run))
                     (figures::section(&run))
                     (operations::timeline(&run))

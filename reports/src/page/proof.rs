@@ -14,7 +14,7 @@ use squall_checkers::Anomaly;
 
 use super::prose;
 use crate::plot::escape;
-use crate::text::{cut, inert};
+use crate::text::{clip, cut, inert};
 
 /// Orders that are told, and operations of one.
 const WAYS: usize = 6;
@@ -55,6 +55,28 @@ pub struct Edge {
     pub kind: String,
     /// Why it is so.
     pub text: String,
+    /// The key on which the two meet, if the step is one of data.
+    pub key: Option<String>,
+}
+
+impl Edge {
+    /// Kind and key: `rw on 3`.
+    pub fn label(&self) -> String {
+        match &self.key {
+            Some(key) => inert(&format!("{} on {}", self.kind, clip(key, 24))),
+            None => inert(&self.kind),
+        }
+    }
+
+    /// The class that colours it.
+    pub fn class(&self) -> &'static str {
+        match self.kind.as_str() {
+            "ww" => "e-ww",
+            "wr" => "e-wr",
+            "rw" => "e-rw",
+            _ => "e-order",
+        }
+    }
 }
 
 impl Proof {
@@ -78,7 +100,9 @@ impl Proof {
         };
         let edge = |json: &Json| {
             let (from, to) = (index(&json["from"])?, index(&json["to"])?);
-            Some(Edge { from, to, kind: text(json, "kind"), text: text(json, "text") })
+            let key = json.get("key").filter(|k| !k.is_null());
+            let key = key.map(|k| k.as_str().map_or_else(|| k.to_string(), str::to_owned));
+            Some(Edge { from, to, kind: text(json, "kind"), text: text(json, "text"), key })
         };
         Proof {
             ways: list("last_states").filter_map(way).collect(),
@@ -99,7 +123,7 @@ impl Proof {
             }
             @if !self.edges.is_empty() {
                 ol.ways { @for e in &self.edges {
-                    li { (prose(&format!("#{} before #{}", e.from, e.to), true)) " " span.chip { (inert(&e.kind)) } " " (prose(&cut(&e.text, 400), true)) }
+                    li { (prose(&format!("#{} before #{}", e.from, e.to), true)) " " span.chip.(e.class()) { (e.label()) } " " (prose(&cut(&e.text, 400), true)) }
                 } }
             }
         }
@@ -176,10 +200,10 @@ pub fn draw_edges(edges: &[Edge], place: impl Fn(u32) -> Option<Place>, svg: &mu
         let bend = if x2 >= x1 { -26.0 } else { 26.0 };
         let (mx, my) =
             (f64::midpoint(x1, x2) + if y1 == y2 { 0.0 } else { bend }, f64::midpoint(y1, y2) + bend * 0.6);
-        let (kind, text) = (escape(&inert(&edge.kind)), escape(&inert(&edge.text)));
+        let (kind, text, class) = (escape(&edge.label()), escape(&inert(&edge.text)), edge.class());
         let _ = write!(
             svg,
-            "<g class=\"edge faint\"><path d=\"M{x1:.1} {y1:.1}Q{mx:.1} {my:.1} {x2:.1} {y2:.1}\" marker-end=\"url(#arrow)\"/>\
+            "<g class=\"edge faint {class}\"><path d=\"M{x1:.1} {y1:.1}Q{mx:.1} {my:.1} {x2:.1} {y2:.1}\" marker-end=\"url(#arrow)\"/>\
              <text class=\"edge-text\" x=\"{mx:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{kind}</text>\
              <title>#{} before #{}: {text}</title></g>",
             my + 4.0,

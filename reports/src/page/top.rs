@@ -19,7 +19,7 @@ pub fn header(run: &Run<'_>) -> Markup {
             p.eyebrow { "squall report · " (inert(&r.name)) }
             div.verdict.(run.tone()) {
                 h1 { b { (run.mark()) " " (run.word()) ":" } " " (rest(run)) }
-                @if r.valid != Valid::Yes || r.outcome != RunOutcome::Pass { div.why { (linked(&r.reason)) } }
+                @if r.valid != Valid::Yes || r.outcome != RunOutcome::Pass || is_map(run) { div.why { (linked(&r.reason)) } }
                 @if let Some(said) = expectation(run) { p.why { (said) } }
                 (facts(run))
                 @if !r.warnings.is_empty() {
@@ -31,6 +31,11 @@ pub fn header(run: &Run<'_>) -> Markup {
     }
 }
 
+/// Whether a check was asked for the map of models instead of one of them.
+fn is_map(run: &Run<'_>) -> bool {
+    run.verdicts.iter().any(|v| v.details.contains_key("weakest_violated"))
+}
+
 /// What follows the verdict's word.
 fn rest(run: &Run<'_>) -> String {
     let n = counted(run.history.len() as u64, "operation");
@@ -38,6 +43,7 @@ fn rest(run: &Run<'_>) -> String {
         (RunOutcome::Error, _) => "the run could not be finished".to_owned(),
         (_, Valid::No) => found(run).unwrap_or_else(|| "see below".to_owned()),
         (RunOutcome::Fail, Valid::Yes) => format!("though nothing was violated in {n}"),
+        (_, Valid::Yes) if is_map(run) => format!("{n} have their place on the map of models"),
         (_, Valid::Yes) => format!("not violated in {n}"),
         (_, Valid::Unknown) => "neither violated nor shown to hold".to_owned(),
     }

@@ -40,7 +40,7 @@ fn what_a_target_said_does_not_run() {
 }
 
 /// What a person does with the page: filters, moves and zooms the timeline, follows a link.
-const HANDS: &str = r#"<script>(() => {
+const HANDS: &str = r##"<script>(() => {
   const $ = (id) => document.getElementById(id), seen = {};
   const set = (id, value) => { $(id).value = value; $(id).dispatchEvent(new Event("input")); return $("shown").textContent; };
   seen.info = set("outcome", "2");
@@ -58,9 +58,20 @@ const HANDS: &str = r#"<script>(() => {
   const at = (type, x) => canvas.dispatchEvent(new MouseEvent(type, { clientX: box.left + x, clientY: box.top + 30 }));
   at("pointermove", 500);
   seen.tip = $("tip").textContent.slice(0, 1);
+  const picture = document.querySelector("#why figure.plot.wide svg"), bar = picture.querySelector("a rect.key");
+  const inside = picture.getBoundingClientRect(), size = () => picture.viewBox.baseVal.width;
+  const whole = size();
+  bar.dispatchEvent(new MouseEvent("pointermove", { bubbles: true, clientX: inside.left + 9, clientY: inside.top + 9 }));
+  seen.told = picture.parentElement.querySelector(".tip").textContent;
+  picture.dispatchEvent(new WheelEvent("wheel", { deltaY: -200, ctrlKey: true, clientX: inside.left + 300, clientY: inside.top + 40, cancelable: true }));
+  seen.closer = size() < whole;
+  const scrolls = new WheelEvent("wheel", { deltaY: 200, clientX: inside.left + 300, clientY: inside.top + 40, cancelable: true });
+  seen.scrolls = picture.dispatchEvent(scrolls);
+  for (const key of ["+", "ArrowRight", "ArrowDown", "0"]) picture.dispatchEvent(new KeyboardEvent("keydown", { key }));
+  seen.all = size() === whole;
   $("ops").scrollTop = 20000;
   document.body.dataset.seen = JSON.stringify(seen);
-})();</script></body>"#;
+})();</script></body>"##;
 
 #[test]
 fn the_table_filters_and_the_timeline_moves() {
@@ -87,4 +98,9 @@ fn the_table_filters_and_the_timeline_moves() {
     assert_eq!(seen["found"], shown(refused as u64));
     assert!(seen["rows"].as_u64().unwrap() <= 60, "only rows in sight exist: {}", seen["rows"]);
     assert_eq!(seen["tip"], "#", "the operation below the pointer is named");
+    let told = seen["told"].as_str().unwrap();
+    assert!(told.starts_with('#') && told.contains(" · process "), "the picture tells of a bar: {told:?}");
+    assert_eq!(seen["closer"], true, "Ctrl with the wheel zooms the picture");
+    assert_eq!(seen["scrolls"], true, "a plain wheel is left to the page");
+    assert_eq!(seen["all"], true, "0 shows all of it again");
 }

@@ -82,7 +82,7 @@ impl Clients {
                     program.end().await;
                 }
                 let started = self.start(node, place, spec, hello, via).await;
-                let program = Arc::new(started.inspect_err(|e| self.give_up(&e.to_string()))?);
+                let program = Arc::new(started.inspect_err(|e| self.count_failure(&e.to_string()))?);
                 *current = Some(program.clone());
                 program
             }
@@ -106,16 +106,24 @@ impl Clients {
             Some(Trouble::Died(text)) => {
                 if program.answered() > 2 {
                     self.barren.store(0, Ordering::Relaxed);
-                } else if self.barren.fetch_add(1, Ordering::Relaxed) + 1 >= DEATHS_MAX {
-                    self.give_up(&format!("{text} (the {DEATHS_MAX}th time)"));
-                    return false;
-                }
-                if !self.per_process && self.told.fetch_add(1, Ordering::Relaxed) < TOLD_MAX {
-                    self.note(&text);
+                    if !self.per_process {
+                        self.note(&text);
+                    }
+                } else if !self.per_process {
+                    self.count_failure(&text);
                 }
             }
         }
         false
+    }
+
+    /// A program that died without having been of use, or could not even be greeted.
+    fn count_failure(&self, text: &str) {
+        if self.barren.fetch_add(1, Ordering::Relaxed) + 1 >= DEATHS_MAX {
+            self.give_up(&format!("{text} (the {DEATHS_MAX}th time in a row)"));
+        } else {
+            self.note(text);
+        }
     }
 
     async fn start(
@@ -149,27 +157,29 @@ impl Clients {
 
     /// A program that breaks the protocol ends the run at once, not only when somebody opens a process next.
     fn watch(&self, program: &Program) {
-        let (stop, trouble, recorder) = (self.stop.clone(), self.trouble.clone(), self.recorder.clone());
+        let (stop, trouble) = (self.stop.clone(), self.trouble.clone());
         program.on_trouble(move |what| {
             if let Trouble::Broke(text) = what {
-                tell(&trouble, &recorder, &stop, text);
+                tell(&trouble, &stop, text);
             }
         });
     }
 
     fn give_up(&self, text: &str) {
-        tell(&self.trouble, &self.recorder, &self.stop, text);
+        tell(&self.trouble, &self.stop, text);
     }
 
     fn note(&self, text: &str) {
-        note(&self.recorder, text);
+        if self.told.fetch_add(1, Ordering::Relaxed) < TOLD_MAX {
+            note(&self.recorder, text);
+        }
     }
 }
 
-fn tell(trouble: &std::sync::Mutex<Option<String>>, recorder: &Recorder, stop: &Stop, text: &str) {
+fn tell(trouble: &std::sync::Mutex<Option<String>>, stop: &Stop, text: &str) {
     let mut trouble = trouble.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     if trouble.is_none() {
-        note(recorder, text);
+        // The run breaks with these words, so they need no note of their own.
         stop.stop(text);
         *trouble = Some(text.to_owned());
     }

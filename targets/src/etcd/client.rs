@@ -1,4 +1,5 @@
-//! A client of etcd: one request an operation, but for transactions (see [`super::txn`]).
+//! A client of etcd: registers, sets and identifiers by one request an operation. What else there is is made of
+//! several (see [`super::lock`] and the recipes).
 
 use async_trait::async_trait;
 use hyper::Method;
@@ -7,15 +8,16 @@ use squall_engine::protocol::Client;
 use squall_engine::{Completion, Operation};
 use squall_history::Value;
 
-use super::txn;
+use super::lock;
 use super::wire::{ChangeReply, ErrorReply, RangeReply, answer_text, base64, encode, range, unbase64};
 use crate::http::{Answer, Http};
+use crate::recipes;
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct EtcdClient {
-    http: Http,
-    serializable: bool,
+    pub(super) http: Http,
+    pub(super) serializable: bool,
 }
 
 impl EtcdClient {
@@ -27,8 +29,10 @@ impl EtcdClient {
 #[async_trait]
 impl Client for EtcdClient {
     async fn invoke(&mut self, op: &Operation) -> Completion {
-        if &*op.f == "txn" {
-            return txn::invoke(&mut self.http, op, self.serializable).await;
+        match op.on {
+            "register" | "set" | "ids" => {}
+            "lock" => return lock::invoke(&mut self.http, op).await,
+            _ => return recipes::invoke(self, op).await,
         }
         let (path, body) = match request_for(op, self.serializable) {
             Ok(request) => request,
@@ -59,6 +63,8 @@ fn request_for(op: &Operation, serializable: bool) -> Result<(&'static str, Stri
                 json!({ "key": from, "range_end": to, "serializable": serializable, "keys_only": true });
             Ok(("/v3/kv/range", body.to_string()))
         }
+        // Every change has a revision of its own, whatever it changes.
+        ("ids", "generate") => Ok(("/v3/kv/put", json!({ "key": base64("ids"), "value": "" }).to_string())),
         ("register", "read") => Ok(("/v3/kv/range", range(&key, serializable))),
         ("register", "write") => {
             Ok(("/v3/kv/put", json!({ "key": base64(&key), "value": encode(&op.value) }).to_string()))
@@ -84,6 +90,7 @@ fn complete(op: &Operation, answer: &Answer) -> Completion {
     let understood = match (op.on, &*op.f) {
         ("set", "read") => elements(&answer.body),
         (_, "read") => read(&answer.body),
+        ("ids", _) => change(&answer.body).map(|(revision, _)| Completion::ok_at(revision, revision)),
         (_, f) => change(&answer.body).map(|(revision, succeeded)| {
             let mismatch = f == "cas" && !succeeded;
             Completion::ok_at(if mismatch { Value::str("mismatch") } else { op.value.clone() }, revision)

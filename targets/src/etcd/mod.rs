@@ -11,9 +11,10 @@
 //! The gateway dials its own node, and its gRPC client does not retry what was sent.
 
 mod client;
+mod guarded;
+mod lock;
 mod members;
 mod target;
-mod txn;
 mod wire;
 
 pub(crate) use target::Etcd;

@@ -17,17 +17,29 @@ use squall_engine::protocol::{
 use super::client::EtcdClient;
 use super::wire::{StatusReply, answer_text, range};
 use crate::http::{Answer, Http};
+use crate::recipes::is_known;
 
 pub(super) const CLIENT_PORT: u16 = 2379;
 pub(super) const PEER_PORT: u16 = 2380;
+
+/// How reads are done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Reads {
+    /// Through the leader's confirmation.
+    #[default]
+    Linearizable,
+    /// From the node's own state: fast, and stale by design.
+    Serializable,
+}
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Options {
     /// `system` for the one on the PATH, or the path of an executable.
     version: Option<String>,
-    /// Reads from the node's own state: fast, and stale by design.
-    serializable_reads: bool,
+    /// How reads are done.
+    reads: Reads,
     /// Entries between snapshots.
     snapshot_count: Option<u64>,
     /// Do not flush the log: a mistake on purpose.
@@ -147,17 +159,21 @@ impl Target for Etcd {
 
     async fn connect(&self, node: usize, via: Via<'_>) -> Result<Box<dyn Client>, Error> {
         let http = Http::connect(node, CLIENT_PORT, via).await?;
-        Ok(Box::new(EtcdClient::new(http, self.options.serializable_reads)))
+        Ok(Box::new(EtcdClient::new(http, self.options.reads == Reads::Serializable)))
     }
 
     fn supports(&self, f: &str) -> bool {
-        matches!(f, "read" | "write" | "cas" | "set.add" | "set.read" | "append.txn" | "wr.txn")
+        is_known(f)
     }
 
-    /// "etcd ensures linearizability for all other operations by default" (API guarantees); serializable
-    /// reads may be stale, and each node serves what it has applied, in order.
+    /// "etcd ensures linearizability for all other operations by default"; serializable reads "may access stale
+    /// data with respect to quorum" (API guarantees): a prefix of the order of changes, on another node an older
+    /// one. So one client sees whole transactions in one order, and nothing is promised of its session.
     fn promises(&self) -> &str {
-        if self.options.serializable_reads { "sequential" } else { "linearizable" }
+        match self.options.reads {
+            Reads::Linearizable => "linearizable",
+            Reads::Serializable => "serializable",
+        }
     }
 
     fn status(&self) -> Option<&dyn Status> {

@@ -25,7 +25,7 @@ impl ExternalClient {
         let client = ExternalClient { process: program.process(), program, usable: true, owns };
         match client.program.ask(client.process, &Question::Open(open)).await {
             Reply::Ok(..) => Ok(client),
-            Reply::Fail(meta) | Reply::Info(meta) => {
+            Reply::Fail(meta, _) | Reply::Info(meta) => {
                 let why = meta.error.unwrap_or_else(|| "it does not say why".into());
                 Err(Error::Target(format!("the client could not connect to {}: {why}", open.node)))
             }
@@ -39,7 +39,7 @@ impl Client for ExternalClient {
     async fn setup(&mut self) -> Result<(), Error> {
         match self.program.ask(self.process, &Question::Setup).await {
             Reply::Ok(..) => Ok(()),
-            Reply::Fail(meta) | Reply::Info(meta) => {
+            Reply::Fail(meta, _) | Reply::Info(meta) => {
                 let why = meta.error.unwrap_or_else(|| "it does not say why".into());
                 Err(Error::Target(format!("the client's set-up failed: {why}")))
             }
@@ -52,9 +52,16 @@ impl Client for ExternalClient {
             Reply::Ok(value, meta) => {
                 Completion { outcome: Outcome::Ok(value.unwrap_or_else(|| op.value.clone())), meta }
             }
-            Reply::Fail(meta) => Completion { outcome: Outcome::Fail, meta: Some(meta) },
-            // A read that may not have been answered changed nothing.
-            Reply::Info(meta) if op.read_only => Completion { outcome: Outcome::Fail, meta: Some(meta) },
+            Reply::Fail(meta, closed) => {
+                self.usable = !closed;
+                Completion { outcome: Outcome::Fail, meta: Some(meta) }
+            }
+            // A read that may not have been answered changed nothing, but what comes next on its connection may
+            // be its late answer.
+            Reply::Info(meta) if op.read_only => {
+                self.usable = false;
+                Completion { outcome: Outcome::Fail, meta: Some(meta) }
+            }
             Reply::Info(meta) => Completion { outcome: Outcome::Info, meta: Some(meta) },
             Reply::Lost(why) => {
                 self.usable = false;

@@ -60,6 +60,8 @@ pub(super) struct Answer {
     #[serde(default)]
     pub error: Option<String>,
     #[serde(default)]
+    pub closed: bool,
+    #[serde(default)]
     pub meta: Option<Box<Meta>>,
     #[serde(default)]
     pub protocol: Option<u32>,

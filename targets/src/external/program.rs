@@ -48,7 +48,8 @@ impl Trouble {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Reply {
     Ok(Option<Value>, Option<Box<Meta>>),
-    Fail(Box<Meta>),
+    /// With whether the process's connection is of no further use.
+    Fail(Box<Meta>, bool),
     Info(Box<Meta>),
     /// Nothing, and nothing will come.
     Lost(String),
@@ -246,10 +247,16 @@ impl Program {
     }
 }
 
+impl Program {
+    /// Closes its standard input, which is how it knows that nothing more will come.
+    pub fn let_go(&self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
 impl Drop for Program {
     fn drop(&mut self) {
-        // Its standard input closes with the writer: that is how it knows.
-        self.tasks.iter().for_each(JoinHandle::abort);
+        self.let_go();
     }
 }
 
@@ -359,7 +366,10 @@ fn take(shared: &Shared, line: &[u8]) -> Result<(), String> {
     };
     let reply = match answer.kind {
         Kind::Ok => Reply::Ok(answer.value, answer.meta),
-        Kind::Fail => Reply::Fail(noted(answer)),
+        Kind::Fail => {
+            let closed = answer.closed;
+            Reply::Fail(noted(answer), closed)
+        }
         Kind::Info | Kind::Hello => Reply::Info(noted(answer)),
     };
     // Whoever asked may have given up just now.

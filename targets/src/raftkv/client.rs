@@ -1,4 +1,6 @@
-//! A client of Raft KV: one request an operation.
+//! A client of Raft KV: one request an operation where the store has what is asked for, else a recipe.
+//!
+//! It keeps the greatest version that it has seen: a session read names it, and whoever takes over goes on from it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,31 +13,72 @@ use squall_engine::protocol::Client;
 use squall_engine::{Completion, Operation};
 use squall_history::Value;
 
+use super::lock;
 use crate::http::{Answer, Http};
+use crate::recipes;
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct KvClient {
-    http: Http,
+    pub(super) http: Http,
     consistency: &'static str,
+    seen: u64,
     sessions: Sessions,
-    /// The session and the number of its last change.
+    // The session and the number of its last change.
     session: Option<(u64, u64)>,
 }
 
 /// What clients of one run share and do alike.
 #[derive(Clone, Debug)]
 pub(super) struct Sessions {
-    /// The greatest index that any client was told of.
-    pub token: Arc<AtomicU64>,
-    /// Whether changes carry a session and a number.
+    /// The greatest version that any client was told of, if they tell each other.
+    pub shared: Option<Arc<AtomicU64>>,
+    /// Whether changes carry a session and a number, so that one sent twice is done once. Changes of several
+    /// requests do not.
     pub numbered: bool,
 }
 
 impl KvClient {
     pub(super) fn new(http: Http, consistency: &'static str, sessions: Sessions) -> Self {
-        KvClient { http, consistency, sessions, session: None }
+        KvClient { http, consistency, seen: 0, sessions, session: None }
     }
+
+    /// How a read is asked for.
+    pub(super) fn query(&self) -> String {
+        match self.consistency {
+            "session" => {
+                let shared = self.sessions.shared.as_ref().map_or(0, |s| s.load(Ordering::SeqCst));
+                format!("?consistency=session&token={}", self.seen.max(shared))
+            }
+            other => format!("?consistency={other}"),
+        }
+    }
+
+    /// A request, whose answer may tell of a newer version than any before.
+    pub(super) async fn request(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: String,
+    ) -> Result<Answer, String> {
+        let answer = self.http.request(method, path, body).await?;
+        if let (200, Ok(told)) = (answer.status, serde_json::from_slice::<Told>(&answer.body)) {
+            self.seen = self.seen.max(told.version).max(told.applied);
+            if let Some(shared) = &self.sessions.shared {
+                shared.fetch_max(self.seen, Ordering::SeqCst);
+            }
+        }
+        Ok(answer)
+    }
+}
+
+/// What an answer says of versions, whatever else it says.
+#[derive(Deserialize)]
+struct Told {
+    #[serde(default)]
+    version: u64,
+    #[serde(default)]
+    applied: u64,
 }
 
 #[derive(Deserialize)]
@@ -70,6 +113,13 @@ struct ErrorReply {
 #[async_trait]
 impl Client for KvClient {
     async fn invoke(&mut self, op: &Operation) -> Completion {
+        match (op.on, &*op.f) {
+            ("lock", _) => return lock::invoke(self, op).await,
+            ("bank" | "skew", _) | ("queue", "dequeue") | ("counter", "read") => {
+                return recipes::invoke(self, op).await;
+            }
+            _ => {}
+        }
         let (method, path, body) = match self.request_for(op) {
             Ok(request) => request,
             Err(why) => return Completion::fail("not-asked", why),
@@ -78,9 +128,8 @@ impl Client for KvClient {
             Ok(path) => path,
             Err(why) => return Completion::fail("no-session", why),
         };
-        match self.http.request(method, &path, body).await {
+        match self.request(method, &path, body).await {
             Ok(answer) => {
-                self.note_token(&answer);
                 let done = complete(op, &answer);
                 if done.meta.as_ref().is_some_and(|m| m.row.as_deref() == Some("no_session")) {
                     // Forgotten: the next change opens another.
@@ -95,36 +144,17 @@ impl Client for KvClient {
     fn is_usable(&self) -> bool {
         self.http.is_usable()
     }
-}
 
-#[derive(Deserialize)]
-struct Told {
-    #[serde(default)]
-    version: u64,
-    #[serde(default)]
-    applied: u64,
+    fn seen(&self) -> Option<u64> {
+        (self.seen > 0).then_some(self.seen)
+    }
+
+    fn resume(&mut self, seen: u64) {
+        self.seen = self.seen.max(seen);
+    }
 }
 
 impl KvClient {
-    /// What the server said is known to every client from now on: as if they talked to each other.
-    fn note_token(&self, answer: &Answer) {
-        if answer.status == 200
-            && let Ok(told) = serde_json::from_slice::<Told>(&answer.body)
-        {
-            self.sessions.token.fetch_max(told.version.max(told.applied), Ordering::SeqCst);
-        }
-    }
-
-    /// The query of a read.
-    fn freshness(&self) -> String {
-        match self.consistency {
-            "session" => {
-                format!("?consistency=session&token={}", self.sessions.token.load(Ordering::SeqCst))
-            }
-            other => format!("?consistency={other}"),
-        }
-    }
-
     /// The path of a change with this client's session and the next number; a session is opened first if there
     /// is none. An error means that the change was not sent.
     async fn numbered(&mut self, op: &Operation, method: &Method, path: String) -> Result<String, String> {
@@ -152,10 +182,19 @@ impl KvClient {
             }
             (_, "txn") => {
                 let steps = steps(op).ok_or("a transaction is a list of [f, key, value]")?;
-                let query = if op.read_only { self.freshness() } else { String::new() };
+                let query = if op.read_only { self.query() } else { String::new() };
                 Ok((Method::POST, format!("/txn{query}"), json!({ "then": steps }).to_string()))
             }
-            (_, "read") => Ok((Method::GET, format!("{path}{}", self.freshness()), String::new())),
+            ("counter", "add" | "increment") => {
+                Ok((Method::POST, format!("{path}/add"), json!({ "amount": op.value }).to_string()))
+            }
+            ("ids", "generate") => {
+                Ok((Method::POST, "/kv/ids/add".into(), json!({ "amount": 1 }).to_string()))
+            }
+            ("queue", "enqueue") => {
+                Ok((Method::POST, format!("{path}/append"), json!({ "item": op.value }).to_string()))
+            }
+            (_, "read") => Ok((Method::GET, format!("{path}{}", self.query()), String::new())),
             ("register", "write") => Ok((Method::PUT, path, json!({ "value": op.value }).to_string())),
             ("register", "cas") => {
                 let (old, new) = op.value.as_pair().ok_or("a cas takes [old, new]")?;
@@ -170,13 +209,18 @@ impl KvClient {
     }
 }
 
+/// An answer other than 200.
+pub(super) fn refused(op: &Operation, answer: &Answer) -> Completion {
+    match serde_json::from_slice::<ErrorReply>(&answer.body) {
+        Ok(e) if e.definite => Completion::fail(e.error, e.message),
+        Ok(e) => Completion::unclear(op, e.error, e.message),
+        Err(_) => Completion::unclear(op, "not-understood", answer_text(answer)),
+    }
+}
+
 fn complete(op: &Operation, answer: &Answer) -> Completion {
     if answer.status != 200 {
-        return match serde_json::from_slice::<ErrorReply>(&answer.body) {
-            Ok(e) if e.definite => Completion::fail(e.error, e.message),
-            Ok(e) => Completion::unclear(op, e.error, e.message),
-            Err(_) => Completion::unclear(op, "not-understood", answer_text(answer)),
-        };
+        return refused(op, answer);
     }
     let parsed = match (op.on, &*op.f) {
         // A set that nobody added to is empty.
@@ -191,7 +235,11 @@ fn complete(op: &Operation, answer: &Answer) -> Completion {
         (_, "read") => {
             serde_json::from_slice(&answer.body).map(|r: ReadReply| Completion::ok_at(r.value, r.version))
         }
-        (_, "write" | "add") => serde_json::from_slice(&answer.body)
+        ("counter" | "ids", f) => serde_json::from_slice(&answer.body).map(|r: TxnReply| {
+            let sum = r.results.into_iter().next().map(|step| step.value).unwrap_or_default();
+            Completion::ok_at(if f == "add" { op.value.clone() } else { sum }, r.version)
+        }),
+        (_, "write" | "add" | "enqueue") => serde_json::from_slice(&answer.body)
             .map(|r: WriteReply| Completion::ok_at(op.value.clone(), r.version)),
         _ => serde_json::from_slice(&answer.body).map(|r: CasReply| {
             let reply = if r.ok { op.value.clone() } else { Value::str("mismatch") };
@@ -243,7 +291,7 @@ fn transaction(op: &Operation, body: &[u8]) -> Option<Completion> {
     Some(Completion::ok_at(filled.collect::<Option<Vec<_>>>()?, reply.version))
 }
 
-fn answer_text(answer: &Answer) -> String {
+pub(super) fn answer_text(answer: &Answer) -> String {
     format!("HTTP {}: {}", answer.status, String::from_utf8_lossy(&answer.body))
 }
 
@@ -283,6 +331,16 @@ mod tests {
         let matched = complete(&cas, &answer(200, r#"{"ok":true,"version":5}"#));
         assert_eq!(matched.outcome, Outcome::Ok(cas.value.clone()));
         assert_eq!(matched.meta.unwrap().revision, Some(5));
+    }
+
+    #[test]
+    fn sums_and_identifiers_are_what_the_store_says() {
+        let body = r#"{"succeeded":true,"results":[{"value":12}],"version":9}"#;
+        let outcome =
+            |on, f: &str| complete(&Operation { on, ..op(f, 5.into()) }, &answer(200, body)).outcome;
+        assert_eq!(outcome("counter", "add"), Outcome::Ok(5.into()));
+        assert_eq!(outcome("counter", "increment"), Outcome::Ok(12.into()));
+        assert_eq!(outcome("ids", "generate"), Outcome::Ok(12.into()));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! Errors come with `definite` (its documentation, "Errors"): certain failures are `fail`, the rest `info`.
 
 mod client;
+mod guarded;
+mod lock;
 mod members;
 mod target;
 

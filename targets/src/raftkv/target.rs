@@ -14,6 +14,7 @@ use squall_engine::{Error, units};
 
 use super::client::{KvClient, Sessions};
 use crate::http::{Answer, Http};
+use crate::recipes::is_known;
 
 pub(super) const CLIENT_PORT: u16 = 7000;
 pub(super) const PEER_PORT: u16 = 7001;
@@ -21,22 +22,38 @@ pub(super) const PEER_PORT: u16 = 7001;
 /// How reads are done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Read {
-    /// The leader confirms that it still leads.
+enum Reads {
+    /// The leader confirms by a round of heartbeats that it still leads.
     #[default]
-    Linearizable,
-    /// The same, but a leader answers by itself while its lease holds.
+    #[serde(alias = "linearizable")]
+    ReadIndex,
+    /// The leader answers by itself while its lease holds.
     Lease,
-    /// Any node answers once it has applied everything that any client was told of: clients share one token.
+    /// Any node that has everything that this client has seen.
     Session,
     /// Whatever the node has applied.
     Local,
 }
 
+impl Reads {
+    /// The server's word for it.
+    fn consistency(self) -> &'static str {
+        match self {
+            Reads::ReadIndex => "linearizable",
+            Reads::Lease => "lease",
+            Reads::Session => "session",
+            Reads::Local => "local",
+        }
+    }
+}
+
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Options {
-    read: Read,
+    #[serde(alias = "read")]
+    reads: Reads,
+    /// Session reads wait for everything that any client was told of, as if clients talked to each other.
+    shared_token: bool,
     /// Serve linearizable reads without confirming leadership: a mistake on purpose.
     unsafe_reads: bool,
     /// Do not flush the log: a mistake on purpose.
@@ -128,25 +145,25 @@ impl Target for RaftKv {
 
     async fn connect(&self, node: usize, via: Via<'_>) -> Result<Box<dyn Client>, Error> {
         let http = Http::connect(node, CLIENT_PORT, via).await?;
-        let consistency = match self.options.read {
-            Read::Linearizable => "linearizable",
-            Read::Lease => "lease",
-            Read::Session => "session",
-            Read::Local => "local",
-        };
-        let sessions = Sessions { token: self.token.clone(), numbered: self.options.sessions };
-        Ok(Box::new(KvClient::new(http, consistency, sessions)))
+        let o = &self.options;
+        let shared = o.shared_token.then(|| self.token.clone());
+        let sessions = Sessions { shared, numbered: o.sessions };
+        Ok(Box::new(KvClient::new(http, o.reads.consistency(), sessions)))
     }
 
     fn supports(&self, f: &str) -> bool {
-        matches!(f, "read" | "write" | "cas" | "set.add" | "set.read" | "append.txn" | "wr.txn")
+        is_known(f)
     }
 
+    /// Changes go through the log in any mode. A session sees a prefix of it that never shrinks and holds its own
+    /// changes; a local read sees some prefix, after a restart or on another node perhaps a shorter one.
     fn promises(&self) -> &str {
-        match self.options.read {
-            // A token that all clients share stands for everything that was completed before.
-            Read::Linearizable | Read::Lease | Read::Session => "linearizable",
-            Read::Local => "sequential",
+        match self.options.reads {
+            Reads::ReadIndex | Reads::Lease => "linearizable",
+            // It stands for everything that was completed before.
+            Reads::Session if self.options.shared_token => "linearizable",
+            Reads::Session => "sequential",
+            Reads::Local => "serializable",
         }
     }
 

@@ -251,3 +251,27 @@ fn more_pending_operations_than_a_word_has_bits_are_no_obstacle() {
         }
     }
 }
+
+#[test]
+fn a_valid_run_of_busy_clients_has_a_certificate_and_a_changed_one_is_rejected() {
+    let load = crate::bench::Load { operations: 600, clients: 8, info_ppm: 0, seed: 3 };
+    let histories = [
+        (ModelName::CasRegister, crate::bench::register(load, 1, crate::bench::Values::Unique)),
+        (ModelName::CasRegister, crate::bench::register(load, 5, crate::bench::Values::Few(5))),
+        (ModelName::Mutex, crate::bench::mutex(load)),
+        (ModelName::FifoQueue, crate::bench::queue(load)),
+        (ModelName::Set, crate::bench::set(load, 40)),
+    ];
+    for (model, history) in histories {
+        let initial = if model == ModelName::CasRegister { Value::Int(0) } else { Value::Nil };
+        let options = Options { initial, certificate: true, ..Options::new(model) };
+        let verdict = check_model(&history, &options, &Budget::default());
+        let mut certificate =
+            verdict.certificate.unwrap_or_else(|| panic!("{model}: {:?}", verdict.warnings));
+        assert_eq!(verify::accept(&history, &certificate), Ok(()), "{model}");
+        let order = certificate.body.pointer_mut("/objects/0/order").unwrap().as_array_mut().unwrap();
+        let (first, last) = (0, order.len() - 1);
+        order.swap(first, last);
+        assert!(verify::accept(&history, &certificate).is_err(), "{model}");
+    }
+}

@@ -1,16 +1,19 @@
 //! The list-append check: a history in, a verdict out.
 
+use serde_json::json;
 use squall_history::History;
 
 use super::columns::{Columns, columns};
-use super::depend::dependencies;
+use super::depend::{Dependencies, dependencies, happened};
 use super::explain::Explainer;
 use super::versions::{Versions, judge_versions, versions};
 use super::visibility::judge_visibility;
+use crate::txn::certify::sorted;
 use crate::txn::cycles::analyze::{Input, Report, analyze};
 use crate::txn::judge::{Evidence, judge};
 use crate::txn::models::Model;
-use crate::{Budget, Check, Verdict};
+use crate::txn::order::{process_edges, realtime_edges};
+use crate::{Budget, Certificate, Check, Valid, Verdict};
 
 /// Judges transactions of appends and reads of lists.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +33,14 @@ pub struct Analysis {
     pub versions: Versions,
     /// Cycles.
     pub report: Report,
+    /// A serial order, where nothing is circular and the history is short enough to tell it.
+    pub order: Option<Vec<u32>>,
+    /// Whether the order of events is real time.
+    pub realtime: bool,
 }
+
+/// Longer histories get no order as proof: it would cost more than the check.
+const TOLD: usize = 50_000;
 
 /// Finds all anomalies, whatever model is asked for.
 pub fn analysis(history: &History, realtime: bool, budget: &Budget) -> Analysis {
@@ -44,7 +54,27 @@ pub fn analysis(history: &History, realtime: bool, budget: &Budget) -> Analysis 
     if report.components > 0 {
         judge_visibility(&mut columns, &versions, budget);
     }
-    Analysis { columns, versions, report }
+    let order = (report.components == 0
+        && !report.undecided
+        && columns.findings.iter().next().is_none()
+        && columns.txns.len() <= TOLD)
+        .then(|| serial_order(&columns, &versions, &found, realtime))
+        .flatten();
+    Analysis { columns, versions, report, order, realtime }
+}
+
+/// All transactions that happened, in an order that keeps every dependency.
+fn serial_order(c: &Columns, v: &Versions, found: &Dependencies, realtime: bool) -> Option<Vec<u32>> {
+    let mut edges = found.edges.clone();
+    let members: Vec<u32> = (0..c.txns.len() as u32).collect();
+    process_edges(&c.txns, &members, &mut edges);
+    if realtime {
+        realtime_edges(&c.txns, &members, &mut edges);
+    }
+    let nodes = c.txns.len() + found.helpers as usize;
+    let order = sorted(nodes, &edges, |n| c.txns.get(n as usize).map_or(0, |t| t.invoked))?;
+    let happened = happened(c, v);
+    Some(order.into_iter().filter(|&n| happened.get(n as usize) == Some(&true)).collect())
 }
 
 impl Check for ListAppend {
@@ -79,7 +109,7 @@ impl Analysis {
             })
             .take(8)
             .collect();
-        judge(
+        let mut verdict = judge(
             "list-append",
             model,
             Evidence {
@@ -90,7 +120,16 @@ impl Analysis {
                 ignored: c.ignored,
                 step: &|a, b, kind| explainer.step(a, b, kind),
             },
-        )
+        );
+        if let (Valid::Yes, Some(order)) = (verdict.valid, &self.order) {
+            let steps: Vec<u32> = order.iter().map(|&t| c.txns[t as usize].index).collect();
+            let follow = if self.realtime { "realtime" } else { "process" };
+            verdict.certificate = Some(Certificate {
+                kind: "order".to_owned(),
+                body: json!({"shape": "serial", "follow": follow, "initial": null, "steps": steps}),
+            });
+        }
+        verdict
     }
 }
 

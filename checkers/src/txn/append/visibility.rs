@@ -29,18 +29,30 @@ struct Lists {
     seen: Vec<Seen>,
 }
 
-/// Adds `fractured-read`, `fractured-read-process` and `causality-violation-process` to the findings.
+/// Violations of causality of which it is asked whether reads alone show them, and how many transactions are
+/// looked at for each.
+const LOOKED_AT: usize = 64;
+const NEAR: usize = 20_000;
+
+/// Adds `fractured-read`, `fractured-read-process`, and `causality-violation` (`-process` where it takes the order
+/// of processes to see it) to the findings.
 pub fn judge_visibility(c: &mut Columns, v: &Versions, budget: &Budget) {
     let lists = lists(c, v);
     let mut findings = std::mem::take(&mut c.findings);
     fractured(c, &lists, &mut findings);
+    let mut looked = 0;
     if let Some(order) = linear(&lists.plain) {
         let writers = Writers::new(&lists.plain);
         let result = visit(&lists.plain, &order, false, budget, |t, clock, _| {
             for s in lists.seen_by(t) {
                 for w in writers.last_within(&lists.plain, s.key, clock).filter(|&w| w != t) {
                     if lists.place_of(w, s.key).is_some_and(|at| at >= s.len) {
-                        report(c, &lists, "causality-violation-process", t, w, *s, &mut findings);
+                        looked += 1;
+                        let kind = match looked <= LOOKED_AT && reads_lead(&lists.plain, w, t) {
+                            true => "causality-violation",
+                            false => "causality-violation-process",
+                        };
+                        report(c, &lists, kind, t, w, *s, &mut findings);
                     }
                 }
             }
@@ -49,6 +61,23 @@ pub fn judge_visibility(c: &mut Columns, v: &Versions, budget: &Budget) {
         drop(result);
     }
     c.findings = findings;
+}
+
+/// Whether reads alone, without the order of processes, lead from one transaction to another. Gives up on long ways.
+fn reads_lead(p: &Plain, from: u32, to: u32) -> bool {
+    let mut met = rustc_hash::FxHashSet::default();
+    let mut todo = vec![to];
+    while let Some(t) = todo.pop().filter(|_| met.len() < NEAR) {
+        for w in p.reads_of(t).iter().map(|r| r.from).filter(|&w| w != INITIAL) {
+            if w == from {
+                return true;
+            }
+            if met.insert(w) {
+                todo.push(w);
+            }
+        }
+    }
+    false
 }
 
 impl Lists {

@@ -16,10 +16,11 @@ pub struct CheckArgs {
     /// not. `-` is standard input; a run's folder stands for its log
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
-    /// What the history is judged by; `squall list models` names all
+    /// What the history is a history of; `squall list models` names all. Not needed where --consistency is given
     #[arg(long, value_name = "MODEL")]
-    pub model: String,
-    /// The consistency; what it is if not given depends on the model
+    pub model: Option<String>,
+    /// The consistency; if not given it depends on the model. `strongest` says which models are violated and
+    /// which are not
     #[arg(long, value_name = "NAME")]
     pub consistency: Option<String>,
     /// The value before the first operation, as JSON: 0, null, '"a"'

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::{
-    CheckArgs, CompletionsArgs, DiffArgs, DoctorArgs, ExportArgs, ListArgs, ReplayArgs, RunArgs, SchemaArgs,
-    ServeArgs, ShrinkArgs, TrendArgs, VerifyArgs,
+    CheckArgs, CheckClientArgs, CompletionsArgs, DiffArgs, DoctorArgs, ExportArgs, ListArgs, NewTargetArgs,
+    ReplayArgs, RunArgs, SchemaArgs, ServeArgs, ShrinkArgs, TrendArgs, VerifyArgs,
 };
 
 /// Puts a real cluster through a storm and says, with proof, whether it kept its promises
@@ -57,8 +57,12 @@ pub enum Command {
     Export(ExportArgs),
     /// List what there is to name in a campaign, and what each needs
     List(ListArgs),
-    /// Say what this machine allows, and how to allow more
+    /// Say what this machine allows, and how to allow more; or start a target once and say what is wrong
     Doctor(DoctorArgs),
+    /// Make a folder with a target, a client and a campaign to begin from
+    NewTarget(NewTargetArgs),
+    /// Try out a client program of a target, and name its mistakes
+    CheckClient(CheckClientArgs),
     /// Print a JSON Schema (draft-07) of what squall reads and writes
     Schema(SchemaArgs),
     /// Print completions for a shell

@@ -15,7 +15,10 @@ mod tests;
 pub use again::{ReplayArgs, ShrinkArgs};
 pub use check::{CheckArgs, KeyedArg, VerifyArgs};
 pub use cli::{AnalyzeArgs, BenchArgs, Cli, Command, Format};
-pub use more::{CompletionsArgs, DoctorArgs, ExportArgs, ListArgs, Listed, SchemaArgs, SchemaOf};
+pub use more::{
+    CheckClientArgs, CompletionsArgs, DoctorArgs, ExportArgs, ListArgs, Listed, NewTargetArgs, SchemaArgs,
+    SchemaOf,
+};
 pub use run::RunArgs;
 pub(crate) use run::{MAX_NODES, MAX_REPEAT};
 pub use store::{DiffArgs, ServeArgs, TrendArgs};

@@ -1,11 +1,14 @@
 //! Flags of the commands that judge nothing.
 
+use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use clap_complete::Shell;
 
 use super::Format;
+use crate::campaign::Cell;
 use crate::export::To;
 
 /// Flags of `list`.
@@ -35,6 +38,31 @@ pub enum Listed {
 /// Flags of `doctor`.
 #[derive(Clone, Debug, Args)]
 pub struct DoctorArgs {
+    /// A target to start once, by name or by the path of its description; without one, the machine is examined
+    #[arg(value_name = "TARGET")]
+    pub target: Option<Cell>,
+    /// Text for people or one JSON document, on standard output
+    #[arg(long, value_enum, default_value_t, env = "SQUALL_FORMAT")]
+    pub format: Format,
+}
+
+/// Flags of `new-target`.
+#[derive(Clone, Debug, Args)]
+pub struct NewTargetArgs {
+    /// What it is called: a folder of this name is made
+    #[arg(value_name = "NAME")]
+    pub name: String,
+}
+
+/// Flags of `check-client`.
+#[derive(Clone, Debug, Args)]
+pub struct CheckClientArgs {
+    /// The client and its arguments
+    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub command: Vec<OsString>,
+    /// A running server to stand behind the one that misbehaves, for clients that need answers to connect
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub server: Option<SocketAddr>,
     /// Text for people or one JSON document, on standard output
     #[arg(long, value_enum, default_value_t, env = "SQUALL_FORMAT")]
     pub format: Format,

@@ -11,6 +11,7 @@ use squall_local::LocalProvider;
 use squall_local::bench::{
     Protocol, Timings, clusters, delay_accuracy, policy_flips, round_trips, start_peer, tcp_throughput,
 };
+use squall_local::clock::bench::Figure;
 
 use super::Row;
 
@@ -28,7 +29,38 @@ pub(super) async fn rows() -> Result<Vec<Row>, Error> {
     let measured = network(&cluster, &mut rows).await;
     cluster.shut_down().await?;
     measured?;
+    rows.extend(clocks()?);
+    rows.extend(disks(dir.path())?);
     Ok(rows)
+}
+
+/// What a clock of one's own costs, and whether every launch gets it.
+fn clocks() -> Result<Vec<Row>, Error> {
+    const LAUNCHES: u32 = 1000;
+    let reach = |name: &str| match name {
+        "clock_gettime, own clock, unskewed" => Some(35.0),
+        "clock_gettime, own clock, skewed" => Some(50.0),
+        "launches patched" => Some(f64::from(LAUNCHES)),
+        "steps back over changes of rate" => Some(0.0),
+        _ => None,
+    };
+    let figures = squall_local::clock::bench::measure(LAUNCHES)?;
+    Ok(figures.into_iter().map(|f| row("clock", reach(&f.name), f)).collect())
+}
+
+/// What a disk of one's own costs, on the disk that temporary files are on, and what a power loss takes.
+fn disks(place: &Path) -> Result<Vec<Row>, Error> {
+    let reach = |name: &str| match name {
+        "etcd puts, 16 clients, share of plain" => Some(0.6),
+        "etcd puts without fsync, 16 clients, share of plain" => Some(0.9),
+        _ => None,
+    };
+    let figures = squall_local::faultfs::bench::measure(place)?;
+    Ok(figures.into_iter().map(|f| row("disk", reach(&f.name), f)).collect())
+}
+
+fn row(of: &str, reach: Option<f64>, figure: Figure) -> Row {
+    Row { reach, ..Row::new(format!("faults/{of}/{}", figure.name), figure.value, figure.unit) }
 }
 
 fn spec(dir: &Path) -> ClusterSpec {

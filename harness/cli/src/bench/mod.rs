@@ -1,8 +1,10 @@
 //! Measurements: one JSON object a row.
 
 mod checkers;
+mod client;
 mod engine;
 mod faults;
+mod transactions;
 
 use std::future::Future;
 
@@ -44,13 +46,17 @@ impl Row {
     }
 }
 
-const NAMES: [&str; 3] = ["engine", "faults", "checkers"];
+const NAMES: [&str; 5] = ["engine", "client", "faults", "checkers", "transactions"];
 
-/// Larger inputs would need more memory than small machines have.
+/// Operations of the largest input that is written to a file and read back.
 const OPERATIONS_MAX: usize = 1_000_000;
 
 /// Measures what was named, or everything.
 pub fn bench(args: &BenchArgs) -> anyhow::Result<Exit> {
+    if args.names == [client::ECHO] {
+        client::echo().context("answering")?;
+        return Ok(Exit::Valid);
+    }
     if let Some(unknown) = args.names.iter().find(|n| !NAMES.contains(&n.as_str())) {
         let known = NAMES.join(", ");
         return Err(Refused::new(format!(
@@ -65,11 +71,17 @@ pub fn bench(args: &BenchArgs) -> anyhow::Result<Exit> {
         }
         let rows = match name {
             "engine" => in_runtime(engine::rows())??,
+            "client" => in_runtime(client::rows())??,
             "faults" => in_runtime(faults::rows())??,
+            "transactions" => {
+                transactions::rows(OPERATIONS_MAX as u64, |row| {
+                    print_json(&row).map_err(anyhow::Error::from)
+                })?;
+                Vec::new()
+            }
             _ => {
-                let mut rows = Vec::new();
-                checkers::rows(OPERATIONS_MAX, |row| rows.push(row)).map_err(anyhow::Error::msg)?;
-                rows
+                checkers::rows()?;
+                Vec::new()
             }
         };
         for row in rows {

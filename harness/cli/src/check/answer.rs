@@ -7,6 +7,8 @@ use serde_json::{Map, Value as Json};
 use squall_checkers::{Anomaly, Valid};
 use squall_reports::text::{count, counted, seconds};
 
+use super::map;
+
 /// A verdict on one file.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Answer {
@@ -62,12 +64,18 @@ impl Answer {
     pub fn text(&self) -> String {
         let by = format!("{} {}", self.consistency, self.model);
         let what = counted(self.operations, "operation");
+        let map = map::told(&self.details);
         let mut out = match self.valid {
+            Valid::Yes if !map.is_empty() => {
+                format!("{}: the map of consistency models for {what}", self.file)
+            }
+            Valid::No if !map.is_empty() => format!("{}: INVALID: {what} violate every model", self.file),
             Valid::Yes => format!("{}: valid: {by} is not violated in {what}", self.file),
             Valid::No => format!("{}: INVALID: {by} is violated in {what}", self.file),
             Valid::Unknown => format!("{}: unknown: {by} could not be decided in {what}", self.file),
         };
-        if let Some(reason) = &self.reason {
+        out.push_str(&map);
+        if let Some(reason) = self.reason.as_ref().filter(|_| map.is_empty() || self.valid != Valid::Yes) {
             let _ = write!(out, "\n  because {reason}");
         }
         for anomaly in self.anomalies.iter().take(EXPLAINED) {

@@ -1,11 +1,11 @@
 //! What a history is judged by: a model and a consistency, by their names.
 
-use squall_checkers::causal::check::Causal;
 use squall_checkers::linear::{self, Options};
 use squall_checkers::models::{self, ModelName};
 use squall_checkers::txn::append::check::ListAppend;
 use squall_checkers::txn::models::{self as consistency, Family, Model};
-use squall_checkers::{Budget, Check, Verdict};
+use squall_checkers::txn::strongest::{Plain, Reading};
+use squall_checkers::{Budget, Check, Transactions, Verdict};
 use squall_history::import::Format;
 use squall_history::{History, Value};
 
@@ -50,20 +50,17 @@ pub const MODELS: &[ModelEntry] = &[
     },
 ];
 
-/// What reads and writes whose version order nobody knows can be judged by.
-const OF_READS_AND_WRITES: [&str; 8] = [
-    "read-committed",
-    "read-atomic",
-    "strong-session-read-committed",
-    "strong-session-read-atomic",
-    "weak-causal",
-    "causal",
-    "causal-memory",
-    "pram",
-];
-
 /// The only consistency of a sequential specification.
 const LINEARIZABLE: &str = "linearizable";
+
+/// Asks for the map of consistency models instead of one of them.
+const STRONGEST: &str = "strongest";
+
+/// Named as the model where the history says what it is made of.
+const ANY: &str = "transactions";
+
+/// Specifications whose operations are reads, writes and cas, and so have a place on the map.
+const MAPPED: [&str; 5] = ["register", "cas-register", "list-append", "rw-register", ANY];
 
 /// What a history is judged by.
 #[derive(Clone, Debug)]
@@ -72,11 +69,36 @@ pub enum By {
     Linear(Options),
     /// Transactions, by a consistency model; the value of every object before the first.
     Transactions(&'static ModelEntry, &'static Model, Value),
+    /// Any reads, writes, appends and transactions of them, by a consistency model; without one, by all: the
+    /// strongest that hold and the weakest that do not.
+    Any(Option<&'static Model>, Value),
 }
 
 impl By {
-    /// Looks up the names.
-    pub fn find(model: &str, consistency: Option<&str>, initial: Value) -> Result<By, Refused> {
+    /// Looks up the names. One of the two has to be given.
+    pub fn find(model: Option<&str>, consistency: Option<&str>, initial: Value) -> Result<By, Refused> {
+        match (model, consistency) {
+            (None, None) => Err(Refused(format!(
+                "name a --model (`squall list models` has all), or ask for the map with --consistency {STRONGEST}"
+            ))),
+            (None | Some(ANY), Some(STRONGEST)) => Ok(By::Any(None, initial)),
+            (Some(model), Some(STRONGEST)) if MAPPED.contains(&model) => Ok(By::Any(None, initial)),
+            (Some(model), Some(STRONGEST)) => Err(Refused(format!(
+                "--consistency {STRONGEST}: only reads, writes, appends and transactions of them have a place on \
+                 the map of models, not `{model}`"
+            ))),
+            (None | Some(ANY), Some(wanted)) => match consistency::model(wanted) {
+                Some(found) => Ok(By::Any(Some(found), initial)),
+                None => {
+                    let names = consistency::MODELS.iter().map(|m| m.name).chain([STRONGEST]);
+                    Err(Refused(format!("--consistency: there is no `{wanted}`; {}", hint(wanted, names))))
+                }
+            },
+            (Some(model), _) => By::of_model(model, consistency, initial),
+        }
+    }
+
+    fn of_model(model: &str, consistency: Option<&str>, initial: Value) -> Result<By, Refused> {
         if let Ok(name) = model.parse::<ModelName>() {
             return match consistency {
                 None | Some(LINEARIZABLE) => Ok(By::Linear(Options { initial, ..Options::new(name) })),
@@ -86,9 +108,9 @@ impl By {
             };
         }
         let Some(entry) = MODELS.iter().find(|m| m.name == model) else {
-            // `--model causal` can only mean reads and writes, judged by that.
-            if consistency.is_none() && OF_READS_AND_WRITES.contains(&model) {
-                return By::find("rw-register", Some(model), initial);
+            // `--model causal` can only mean whatever the history is made of, judged by that.
+            if consistency.is_none() && (consistency::model(model).is_some() || model == STRONGEST) {
+                return By::find(None, Some(model), initial);
             }
             let names = models::list().iter().map(|m| m.name).chain(MODELS.iter().map(|m| m.name));
             return Err(Refused(format!("--model: no model is named `{model}`; {}", hint(model, names))));
@@ -114,6 +136,7 @@ impl By {
         match self {
             By::Linear(options) => options.model.as_str(),
             By::Transactions(entry, ..) => entry.name,
+            By::Any(..) => ANY,
         }
     }
 
@@ -121,7 +144,8 @@ impl By {
     pub fn consistency(&self) -> &'static str {
         match self {
             By::Linear(_) => LINEARIZABLE,
-            By::Transactions(_, model, _) => model.name,
+            By::Transactions(_, model, _) | By::Any(Some(model), _) => model.name,
+            By::Any(None, _) => STRONGEST,
         }
     }
 
@@ -136,17 +160,19 @@ impl By {
 
     /// Judges.
     pub fn judge(&self, history: &History, format: Format, budget: &Budget) -> Verdict {
+        let realtime = has_real_time(format);
+        let reading = |initial: &Value| Reading { initial: initial.clone(), realtime };
         match self {
             By::Linear(options) => linear::check_model(history, options, budget),
             By::Transactions(entry, model, initial) => match entry.specification {
-                Specification::ListAppend => {
-                    let realtime = has_real_time(format);
-                    ListAppend { model, realtime }.check(history, budget)
-                }
+                Specification::ListAppend => ListAppend { model, realtime }.check(history, budget),
                 Specification::RwRegister => {
-                    Causal { model, initial: initial.clone() }.check(history, budget)
+                    Plain { model, reading: reading(initial) }.check(history, budget)
                 }
             },
+            By::Any(model, initial) => {
+                Transactions { model: *model, reading: reading(initial) }.check(history, budget)
+            }
         }
     }
 }
@@ -154,13 +180,11 @@ impl By {
 impl Specification {
     /// What it can be judged by.
     fn consistencies(self) -> impl Iterator<Item = &'static str> + Clone {
-        consistency::MODELS.iter().map(|m| (m.name, m.family)).filter_map(move |(name, family)| {
-            let judged = match self {
-                Specification::ListAppend => family == Family::Transactions,
-                Specification::RwRegister => OF_READS_AND_WRITES.contains(&name),
-            };
-            judged.then_some(name)
-        })
+        let judged = move |m: &&Model| match self {
+            Specification::ListAppend => m.family == Family::Transactions,
+            Specification::RwRegister => true,
+        };
+        consistency::MODELS.iter().filter(judged).map(|m| m.name)
     }
 }
 

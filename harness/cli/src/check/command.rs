@@ -15,7 +15,7 @@ use crate::{Exit, Refused};
 /// Judges every file.
 pub fn check(args: &CheckArgs) -> anyhow::Result<Exit> {
     let initial = args.initial.as_deref().map_or(Ok(Value::Nil), initial)?;
-    let mut by = By::find(&args.model, args.consistency.as_deref(), initial)?;
+    let mut by = By::find(args.model.as_deref(), args.consistency.as_deref(), initial)?;
     if args.certificate.is_some() {
         if args.files.len() > 1 {
             return Err(Refused::new("--certificate: name a single history").into());

@@ -6,6 +6,7 @@
 mod answer;
 mod by;
 mod command;
+mod map;
 mod memory;
 mod one;
 mod timer;
@@ -16,3 +17,4 @@ mod tests;
 pub use answer::{Answer, Unreadable};
 pub use by::{By, MODELS, ModelEntry, Specification};
 pub use command::check;
+pub(crate) use memory::{peak_bytes, reset_peak};

@@ -5,9 +5,11 @@
 
 mod decode;
 mod load;
+mod trial;
 
 pub use load::load;
 pub(crate) use load::{is_path, label};
+pub use trial::trial;
 
 #[cfg(test)]
 mod tests;

@@ -3,8 +3,13 @@
 mod bad;
 mod crash;
 mod decisions;
+mod described;
+mod examples;
+mod faults;
+mod leaks;
 mod runs;
 mod support;
+mod workloads;
 
 use std::process::ExitCode;
 
@@ -27,6 +32,38 @@ fn main() -> ExitCode {
         clusters("transactions_and_sets_keep_their_promises", runs::transactions_and_sets_are_valid),
         clusters("etcd_keeps_its_promise_under_partitions_and_kills", runs::etcd_is_valid).needs(etcd()),
         clusters("an_ordinary_user_can_run_it", runs::ordinary_user).needs(Need::Root).needs(etcd()),
+        clusters("raftkv_keeps_the_promise_of_every_workload", workloads::raftkv_keeps_every_promise),
+        clusters("etcd_keeps_the_promise_of_every_workload", workloads::etcd_keeps_every_promise)
+            .needs(etcd()),
+        clusters("two_holders_of_an_unfenced_lock_are_found", workloads::two_holders_are_found).needs(etcd()),
+        clusters("classic_mistakes_are_found_by_their_workloads", workloads::classic_mistakes_are_found),
+        clusters("processes_and_links_are_harmed_in_every_way", faults::processes_and_links),
+        clusters("disks_are_harmed_in_every_way_and_no_more_than_a_minority", faults::disks)
+            .needs(Need::Can(Capability::Disk)),
+        clusters("members_come_and_go_and_versions_change", faults::members_and_upgrades),
+        clusters("members_of_etcd_come_and_go", faults::etcd_members).needs(etcd()),
+        clusters("steps_wait_for_events", faults::triggers),
+        clusters("a_failure_is_found_again_and_made_smaller", faults::again_and_smaller)
+            .needs(Need::Can(Capability::Clock)),
+        clusters("example_raftkv_without_fsync", examples::raftkv_without_fsync)
+            .needs(Need::Can(Capability::Disk)),
+        clusters("example_etcd_without_fsync", examples::etcd_without_fsync)
+            .needs(Need::Can(Capability::Disk))
+            .needs(etcd()),
+        clusters("example_power_loss", examples::power_loss).needs(Need::Can(Capability::Disk)).needs(etcd()),
+        clusters("example_lease_on_the_wall_clock", examples::lease_on_the_wall_clock)
+            .needs(Need::Can(Capability::Clock)),
+        clusters("example_lease_on_the_monotonic_clock", examples::lease_on_the_monotonic_clock)
+            .needs(Need::Can(Capability::Clock)),
+        clusters("example_etcd_disk_faults", examples::etcd_disk_faults)
+            .needs(Need::Can(Capability::Disk))
+            .needs(etcd()),
+        clusters("example_etcd_flipped_bits", examples::etcd_flipped_bits)
+            .needs(Need::Can(Capability::Disk))
+            .needs(etcd()),
+        clusters("many_runs_leave_nothing_behind", leaks::many_runs_leave_nothing)
+            .needs(Need::Can(Capability::Clock))
+            .needs(Need::Can(Capability::Disk)),
         clusters("one_seed_decides_alike_twice", decisions::one_seed_decides_alike_twice),
         clusters("a_killed_harness_leaves_nothing_but_its_history", crash::killed_harness_leaves_nothing),
         clusters("an_interrupted_run_is_judged", crash::interrupted_run_is_judged),
@@ -34,6 +71,41 @@ fn main() -> ExitCode {
         clusters("a_target_that_cannot_start_is_one_clear_error", bad::target_that_exits),
         clusters("a_node_that_never_becomes_ready_is_one_clear_error", bad::never_ready),
         clusters("nothing_in_the_store_is_overwritten", bad::store_is_not_overwritten),
+        clusters("redis_loses_what_it_acknowledged", described::redis_loses_what_it_acknowledged)
+            .needs(Need::Program("redis-server", "redis-server"))
+            .needs(Need::Program("redis-sentinel", "redis-sentinel"))
+            .needs(Need::Program("python3", "python3")),
+        clusters("postgresql_keeps_to_its_levels", described::postgresql_keeps_to_its_levels)
+            .needs(Need::Program("/usr/lib/postgresql/15/bin/postgres", "postgresql-15"))
+            .needs(Need::Program("unshare", "util-linux"))
+            .needs(Need::Program("python3", "python3")),
+        clusters("nats_loses_what_it_acknowledged", described::nats_loses_what_it_acknowledged)
+            .needs(Need::Can(Capability::Disk))
+            .needs(Need::Program("nats-server", "nats-server"))
+            .needs(Need::Program("python3", "python3")),
+        clusters("zookeeper_reads_want_a_sync", described::zookeeper_reads_want_a_sync)
+            .needs(Need::Program("/usr/share/java/zookeeper.jar", "zookeeper"))
+            .needs(Need::Program("java", "zookeeper"))
+            .needs(Need::Program("python3", "python3")),
+        Test::new("clients_are_tried_out", described::clients_are_tried_out)
+            .needs(Need::Program("python3", "python3")),
+        clusters("a_new_target_runs_as_it_is", described::the_skeleton_runs)
+            .needs(Need::Program("python3", "python3")),
+        clusters(
+            "a_client_that_breaks_the_protocol_is_quoted",
+            described::a_client_that_breaks_the_protocol_is_quoted,
+        )
+        .needs(Need::Program("python3", "python3")),
+        clusters(
+            "a_client_that_dies_is_replaced_or_given_up",
+            described::a_client_that_dies_is_replaced_or_given_up,
+        )
+        .needs(Need::Program("python3", "python3")),
+        clusters(
+            "a_described_target_that_fails_is_one_clear_error",
+            described::a_described_target_that_fails_is_one_clear_error,
+        )
+        .needs(Need::Program("python3", "python3")),
         Test::new("a_missing_etcd_names_its_package", bad::missing_etcd).needs(Need::Nodes),
         Test::new("a_store_that_cannot_be_written_is_one_clear_error", bad::unwritable_store),
         Test::new("bad_campaigns_are_refused_before_anything_starts", bad::bad_campaigns),

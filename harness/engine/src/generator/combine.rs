@@ -92,7 +92,7 @@ pub struct Rate {
 
 impl Rate {
     /// `inner` at `per_second` operations (which must be positive), all workers together, beginning at
-    /// `from` nanoseconds of the run's clock. What `inner` sees as due times counts from there: so
+    /// `from` nanoseconds of the run's clock. What `inner` sees as times counts from there: so
     /// decisions do not depend on how long the set-up took.
     pub fn new(per_second: f64, from: u64, inner: Box<dyn Generator>) -> Self {
         Rate { per_second, from, due: Vec::new(), inner }
@@ -106,9 +106,11 @@ impl Generator for Rate {
         let gap = ctx.rng.exponential(mean);
         let due = self.due[ctx.worker] + gap;
         ctx.due = due as u64;
+        ctx.time = ctx.time.saturating_sub(self.from);
         match self.inner.next(ctx) {
             Next::Op(op, at) => {
-                self.due[ctx.worker] = due;
+                // `inner` may want to wait for longer: then the load goes on from there.
+                self.due[ctx.worker] = due.max(at as f64);
                 Next::Op(op, at + self.from)
             }
             // What is pending was not drawn: its gap counts again.

@@ -81,11 +81,23 @@ impl Shared {
     }
 }
 
-/// Flips so many different bits, or all bits of a file that is that small. Says where.
+/// How much of a file is looked at to tell written data from room that was only reserved.
+const BLOCK: u64 = 4096;
+/// How often a place is drawn anew because nothing was written there: a file may be nothing but zeros.
+const REDRAWS: u32 = 10_000;
+
+/// Flips so many different bits, or all bits of a file that is that small. Says where. Blocks of zeros, such as
+/// the room that logs reserve, are left alone as long as others can be found: nobody reads them.
 fn flip_bits(file: &File, size: u64, bits: u32, random: &mut Random) -> io::Result<Vec<u64>> {
     let mut chosen = std::collections::BTreeSet::new();
+    let mut redraws = REDRAWS;
     while (chosen.len() as u64) < u64::from(bits).min(size * 8) {
-        chosen.insert(random.below(size * 8));
+        let bit = random.below(size * 8);
+        if redraws > 0 && is_blank(file, bit / 8 / BLOCK * BLOCK)? {
+            redraws -= 1;
+            continue;
+        }
+        chosen.insert(bit);
     }
     for bit in &chosen {
         let mut byte = [0];
@@ -93,4 +105,29 @@ fn flip_bits(file: &File, size: u64, bits: u32, random: &mut Random) -> io::Resu
         file.write_all_at(&[byte[0] ^ (1 << (bit % 8))], bit / 8)?;
     }
     Ok(chosen.into_iter().map(|bit| bit / 8).collect())
+}
+
+/// Whether a block holds nothing but zeros.
+fn is_blank(file: &File, at: u64) -> io::Result<bool> {
+    let mut block = [0; BLOCK as usize];
+    let length = file.read_at(&mut block, at)?;
+    Ok(block[..length].iter().all(|byte| *byte == 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_flip_where_something_is_written() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(8 << 20).unwrap();
+        file.write_all_at(&[7; 100], 12 * BLOCK).unwrap();
+        let flipped = flip_bits(&file, 8 << 20, 3, &mut Random::new(1)).unwrap();
+        assert_eq!(flipped.len(), 3);
+        assert!(flipped.iter().all(|at| at / BLOCK == 12), "{flipped:?}");
+        let empty = tempfile::tempfile().unwrap();
+        empty.set_len(BLOCK).unwrap();
+        assert_eq!(flip_bits(&empty, BLOCK, 3, &mut Random::new(1)).unwrap().len(), 3, "zeros, if need be");
+    }
 }

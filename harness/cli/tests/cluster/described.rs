@@ -1,0 +1,219 @@
+//! Targets that are described in YAML, with clients in other languages: the examples, and what goes wrong.
+
+use std::path::{Path, PathBuf};
+
+use crate::support::{Done, finish, lives, run, squall, tree};
+
+/// A worked example's campaign.
+fn example(name: &str, file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(name).join(file)
+}
+
+fn campaign(name: &str, file: &str) -> Done {
+    let store = tempfile::tempdir().expect("a folder");
+    let path = example(name, file);
+    finish(squall().arg("run").arg(path).arg("--store").arg(store.path()).args(["--format", "json"]))
+}
+
+fn as_expected(done: &Done) {
+    assert_eq!(done.code, Some(0), "{}\n{}", done.json, done.stderr);
+    for run in done.json["runs"].as_array().expect("runs") {
+        assert_eq!(run["outcome"], "pass", "{run}\n{}", done.stderr);
+    }
+}
+
+pub fn redis_loses_what_it_acknowledged() {
+    as_expected(&campaign("redis-sentinel", "campaign.yaml"));
+}
+
+/// Write skew at repeatable read, lost updates at read committed, nothing at serializable, old news on standbys.
+pub fn postgresql_keeps_to_its_levels() {
+    for file in ["read-committed.yaml", "repeatable-read.yaml", "serializable.yaml", "standbys.yaml"] {
+        as_expected(&campaign("postgresql", file));
+    }
+}
+
+/// Plain reads are not linearizable; reads after a sync are, and so are writes.
+pub fn zookeeper_reads_want_a_sync() {
+    as_expected(&campaign("zookeeper", "plain-reads.yaml"));
+    as_expected(&campaign("zookeeper", "sync-reads.yaml"));
+}
+
+/// A client in one loop: whoever waits holds up the rest. LIMIT is how long it waits, TRIES how often it tries.
+const ONE_LOOP: &str = r#"
+import json, socket, sys
+connections, places = {}, {}
+for line in sys.stdin:
+    ask = json.loads(line)
+    answer = {"type": "ok"}
+    if ask["type"] == "hello":
+        print(json.dumps({"type": "hello", "protocol": 1, "supports": ["write"]}), flush=True)
+        continue
+    if ask["type"] == "close":
+        continue
+    try:
+        if ask["type"] == "open":
+            places[ask["process"]] = place = (ask["host"], ask["port"])
+            connections[ask["process"]] = socket.create_connection(place, LIMIT)
+        else:
+            place = places[ask["process"]]
+            for again in range(TRIES):
+                try:
+                    connections[ask["process"]].sendall(b"write 1\n")
+                    if connections[ask["process"]].recv(100) == b"":
+                        raise ConnectionError("closed")
+                except ConnectionError:
+                    if again + 1 == TRIES:
+                        raise
+                    connections[ask["process"]] = socket.create_connection(place, LIMIT)
+    except OSError as e:
+        answer = {"type": "info", "error": str(e)}
+    print(json.dumps({**answer, "process": ask["process"], "id": ask["id"]}), flush=True)
+"#;
+
+/// The conformance test passes a good client, and names what a bad one does.
+pub fn clients_are_tried_out() {
+    let good = std::fs::read_to_string(example("redis-sentinel", "client.py")).expect("the example");
+    let check = |text: &str, with: &[&str]| {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("client.py");
+        std::fs::write(&path, text).expect("own file");
+        let mut command = squall();
+        finish(
+            command.args(["check-client", "--format", "json"]).args(with).args(["--", "python3"]).arg(&path),
+        )
+    };
+    let marks = |done: &Done, name: &str| -> Vec<String> {
+        let findings = done.json["findings"].as_array().expect("findings");
+        let of = findings.iter().filter(|f| f["name"] == name);
+        of.map(|f| f["result"].as_str().unwrap_or("").to_owned()).collect()
+    };
+    let passed = check(&good, &["--server", &yes_man()]);
+    assert_eq!(passed.code, Some(0), "{}\n{}", passed.json, passed.stderr);
+    assert_eq!(marks(&passed, "numbers"), ["pass"], "{}", passed.json);
+    let fails = check(&good.replace("\"type\": \"info\"", "\"type\": \"fail\""), &[]);
+    assert_eq!(fails.code, Some(1), "{}", fails.json);
+    assert_eq!(
+        (marks(&fails, "hang-up"), marks(&fails, "silence")),
+        (vec!["fail".into()], vec!["fail".into()])
+    );
+    let blocks = check(&ONE_LOOP.replace("LIMIT", "20").replace("TRIES", "1"), &[]);
+    assert_eq!((blocks.code, marks(&blocks, "apart")), (Some(1), vec!["fail".into()]), "{}", blocks.json);
+    let retries = check(&ONE_LOOP.replace("LIMIT", "1").replace("TRIES", "2"), &[]);
+    assert_eq!(
+        (retries.code, marks(&retries, "hang-up")),
+        (Some(1), vec!["fail".into()]),
+        "{}",
+        retries.json
+    );
+    assert!(retries.json.to_string().contains("the same request came again"), "{}", retries.json);
+}
+
+/// A server that says yes to every command of the Redis client, for as long as the test lasts.
+fn yes_man() -> String {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("it is bound").to_string();
+    std::thread::spawn(move || {
+        for connection in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let mut connection = connection;
+                let mut part = [0; 4096];
+                // A client of one process asks one thing at a time, in one piece.
+                while connection.read(&mut part).is_ok_and(|n| n > 0)
+                    && connection.write_all(b":1\r\n").is_ok()
+                {}
+            });
+        }
+    });
+    address
+}
+
+/// Its default is to sync every two minutes: what it acknowledged is gone when the power is.
+pub fn nats_loses_what_it_acknowledged() {
+    as_expected(&campaign("nats-jetstream", "campaign.yaml"));
+}
+
+/// A new target runs as it is, and its doctor finds nothing.
+pub fn the_skeleton_runs() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let made = finish(squall().current_dir(dir.path()).args(["new-target", "mydb"]));
+    assert_eq!(made.code, Some(0), "{}", made.stderr);
+    let again = finish(squall().current_dir(dir.path()).args(["new-target", "mydb"]));
+    assert_eq!(again.code, Some(254), "what is there is left alone: {}", again.stderr);
+    let doctor =
+        finish(squall().current_dir(dir.path()).args(["doctor", "mydb/target.yaml", "--format", "json"]));
+    assert_eq!(doctor.code, Some(0), "{}\n{}", doctor.json, doctor.stderr);
+    assert_eq!(doctor.json["ready"], true);
+    assert!(doctor.json["operations"]["ok"].as_u64().expect("a number") > 100, "{}", doctor.json);
+    let target = dir.path().join("mydb/target.yaml");
+    let args = ["--target", &target.to_string_lossy(), "--faults", "{pause: {targets: [one]}}"];
+    let more = ["--nodes", "3", "--time-limit", "5s", "--seed", "3"];
+    let done = finish(run(&dir.path().join("store"), &args).args(more));
+    assert_eq!(done.code, Some(0), "{}\n{}", done.json, done.stderr);
+}
+
+/// The skeleton with something changed in one of its files, run for a moment; nothing of it is left.
+fn changed(file: &str, from: &str, to: &str) -> Done {
+    let dir = tempfile::tempdir().expect("a folder");
+    finish(squall().current_dir(dir.path()).args(["new-target", "mydb"]));
+    let path = dir.path().join("mydb").join(file);
+    let text = std::fs::read_to_string(&path).expect("the skeleton");
+    assert!(text.contains(from), "{file} has no {from}");
+    std::fs::write(&path, text.replacen(from, to, 1)).expect("own file");
+    let target = dir.path().join("mydb/target.yaml");
+    let args = ["--target", &target.to_string_lossy(), "--faults", "none", "--nodes", "3"];
+    let more = ["--time-limit", "3s", "--rate", "200", "--seed", "3"];
+    let done = finish(run(&dir.path().join("store"), &args).args(more));
+    let left: Vec<u32> = tree(1).into_iter().filter(|pid| lives(*pid) && is_of(*pid, dir.path())).collect();
+    assert!(left.is_empty(), "left behind: {left:?}");
+    done
+}
+
+/// Whether a process works in a folder, or was told of it.
+fn is_of(pid: u32, folder: &Path) -> bool {
+    let told = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let works = std::fs::read_link(format!("/proc/{pid}/cwd")).unwrap_or_default();
+    String::from_utf8_lossy(&told).contains(&*folder.to_string_lossy()) || works.starts_with(folder)
+}
+
+fn refused(done: &Done, said: &[&str]) {
+    assert_eq!(done.code, Some(255), "{}\n{}", done.json, done.stderr);
+    let reason = format!("{}\n{}", done.json["runs"][0]["reason"], done.stderr);
+    assert!(said.iter().all(|s| reason.contains(s)), "{said:?}: {reason}");
+}
+
+/// Each mistake of a client ends the run with what was seen.
+pub fn a_client_that_breaks_the_protocol_is_quoted() {
+    let done =
+        changed("client.py", "def process(asked):\n", "def process(asked):\n    print('connecting')\n");
+    refused(&done, &["the client of n", "wrote a line that is no answer: connecting", "standard error"]);
+    let done = changed(
+        "client.py",
+        "\"id\": ask[\"id\"]})",
+        "\"id\": ask[\"id\"]})\n        if ask[\"type\"] == \"invoke\": say({\"type\": \"ok\", \"process\": ask[\"process\"], \"id\": ask[\"id\"], \"value\": 1})",
+    );
+    refused(&done, &["twice, the second time", "python3 client.py"]);
+}
+
+/// A client that dies now and then costs operations, no more; one that cannot start is told with its last words.
+pub fn a_client_that_dies_is_replaced_or_given_up() {
+    let dies = "for count, line in enumerate(sys.stdin):\n    if count == 60: sys.exit('out of luck')";
+    let done = changed("client.py", "for line in sys.stdin:", dies);
+    assert_eq!(done.code, Some(0), "{}\n{}", done.json, done.stderr);
+    let text = done.json["runs"][0].to_string();
+    assert!(text.contains("ended by itself (exit code 1)") && text.contains("out of luck"), "{text}");
+    let done = changed("client.py", "import json,", "import no_such_module, json,");
+    refused(&done, &["before it said hello", "no_such_module"]);
+}
+
+/// A target that is not there, ends at once, or never becomes ready.
+pub fn a_described_target_that_fails_is_one_clear_error() {
+    let program = "[python3, \"{dir}/server.py\", \"{address}\", \"{port.client}\"]";
+    let done = changed("target.yaml", program, "[no-such-database]");
+    refused(&done, &["`no-such-database`", "not on the PATH"]);
+    let done = changed("target.yaml", program, "\"echo no luck today; exit 3\"");
+    refused(&done, &["ended while starting (exit code 3)", "no luck today"]);
+    let done = changed("target.yaml", "# setup:", "setup: [{command: \"echo no room >&2; exit 4\"}]\n#");
+    refused(&done, &["the set-up", "exit code 4", "no room"]);
+}

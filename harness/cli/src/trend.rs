@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use squall_history::SCHEMA_VERSION;
+use squall_reports::text::{counted, inert};
 use squall_reports::{Comparison, Results, Signature, Trend, compare, terminal};
 
 use crate::args::{DiffArgs, Format, TrendArgs};
@@ -66,7 +67,8 @@ fn fold(campaign: String, nights: &[Night], name: Option<&str>) -> CampaignTrend
 }
 
 fn text(c: &CampaignTrend) -> String {
-    let mut out = format!("campaign {} ({})\n", squall_reports::text::inert(&c.campaign), c.nights.len());
+    let nights = counted(c.nights.len() as u64, "night");
+    let mut out = format!("campaign {} ({nights})\n", inert(&c.campaign));
     for trend in &c.trends {
         out.push('\n');
         out.push_str(&terminal::trend(trend));

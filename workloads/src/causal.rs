@@ -133,7 +133,7 @@ impl Generator for Traffic {
     fn next(&mut self, ctx: &mut Context) -> Next {
         let key = self.keys.pick(&mut ctx.rng, ctx.due).into();
         let reads = match self.shape {
-            Shape::Chains => ctx.index % 2 == 0,
+            Shape::Chains => ctx.index.is_multiple_of(2),
             Shape::Moves => ctx.rng.chance(0.6),
         };
         let op = if reads {
@@ -160,7 +160,7 @@ mod tests {
         let causal = Causal { options: Options::default(), shape: Shape::Chains };
         is_decided_by_its_seed(&causal);
         let mut seen = std::collections::BTreeSet::new();
-        let mut last = vec![false; SETTING.workers];
+        let mut last = [false; SETTING.workers];
         for (worker, op) in drawn(&causal, 100) {
             assert_ne!(op.read_only, std::mem::replace(&mut last[worker], op.read_only));
             assert!(op.read_only || seen.insert(op.value.clone()));

@@ -146,11 +146,14 @@ struct Emptying {
 impl Generator for Emptying {
     fn next(&mut self, ctx: &mut Context) -> Next {
         let left = self.left.get_or_insert_with(|| self.keys.lived(ctx.time).into());
-        if !self.busy.contains_key(&ctx.worker) {
-            let Some(key) = left.pop_front() else { return Next::Done };
-            self.busy.insert(ctx.worker, (key, 0));
-        }
-        let key = self.busy[&ctx.worker].0;
+        let key = match self.busy.get(&ctx.worker) {
+            Some((key, _)) => *key,
+            None => {
+                let Some(key) = left.pop_front() else { return Next::Done };
+                self.busy.insert(ctx.worker, (key, 0));
+                key
+            }
+        };
         Next::Op(Operation::new(&self.dequeue, key.into(), Value::Nil).on(ON), ctx.due)
     }
 

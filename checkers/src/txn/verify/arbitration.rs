@@ -37,9 +37,12 @@ fn positions(v: &View, order: &[u32]) -> Result<Vec<usize>, String> {
     Ok(found)
 }
 
+/// Of every transaction: its session, its place there, and how many of each session it knows.
+type Knowledge = (Vec<usize>, Vec<u32>, Vec<Vec<u32>>);
+
 /// Of every transaction, how many of each session it knows, by session order and reads-from, itself included.
 /// The order must follow both.
-fn knowledge(v: &View, order: &[usize]) -> Result<(Vec<usize>, Vec<u32>, Vec<Vec<u32>>), String> {
+fn knowledge(v: &View, order: &[usize]) -> Result<Knowledge, String> {
     let mut sessions: BTreeMap<u32, usize> = BTreeMap::new();
     let mut count: Vec<u32> = Vec::new();
     let (mut session, mut place) = (Vec::new(), Vec::new());

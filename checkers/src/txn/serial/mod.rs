@@ -2,7 +2,6 @@
 //! writes, where version orders are not known: a search for an order, by conflicts.
 
 pub mod graph;
-pub mod greedy;
 pub mod problem;
 pub mod rolling;
 pub mod saturate;

@@ -1,53 +1,72 @@
-//! The toy itself: a line in, a line out. `get K`, `set K V`, `cas K OLD NEW`; values are JSON without blanks.
+//! The toy itself: it keeps the highest number that it was given for each key, and answers over gRPC.
+//!
+//! With `forgetful` it keeps the latest number instead, which is the bug to be found.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::convert::Infallible;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 
-type Store = Arc<Mutex<HashMap<String, String>>>;
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpListener;
+use tonic::body::Body;
+use tonic::codegen::http;
+use tonic::server::Grpc;
+use tonic::{Request, Response, Status};
+use tonic_prost::ProstCodec;
 
-pub fn serve(address: &str) -> ExitCode {
-    let listener = match TcpListener::bind(address) {
-        Ok(listener) => listener,
-        Err(e) => {
-            eprintln!("toy-server: {address}: {e}");
-            return ExitCode::FAILURE;
-        }
-    };
-    let store = Store::default();
-    for connection in listener.incoming().flatten() {
-        let store = store.clone();
-        std::thread::spawn(move || answer(connection, &store));
-    }
-    ExitCode::SUCCESS
+use crate::wire::{Answer, Ask, RAISE, READ};
+
+#[derive(Debug, Default)]
+struct Store {
+    highest: Mutex<HashMap<String, i64>>,
+    forgetful: bool,
 }
 
-fn answer(connection: TcpStream, store: &Store) -> std::io::Result<()> {
-    let mut out = connection.try_clone()?;
-    for line in BufReader::new(connection).lines() {
-        let line = line?;
-        let reply = {
-            let mut store = store.lock().expect("no holder panics");
-            match line.split(' ').collect::<Vec<_>>()[..] {
-                ["get", key] => store.get(key).cloned().unwrap_or("null".into()),
-                ["set", key, value] => {
-                    store.insert(key.into(), value.into());
-                    "done".into()
-                }
-                ["cas", key, old, new] => {
-                    let matches = store.get(key).map_or("null", String::as_str) == old;
-                    if matches {
-                        store.insert(key.into(), new.into());
-                    }
-                    if matches { "done" } else { "mismatch" }.to_owned()
-                }
-                _ => "what?".into(),
-            }
-        };
-        // In one piece: two small writes would wait for each other.
-        out.write_all(format!("{reply}\n").as_bytes())?;
+impl Store {
+    fn answer(&self, path: &str, ask: Ask) -> Result<Response<Answer>, Status> {
+        let mut all = self.highest.lock().expect("no holder panics");
+        let highest = all.entry(ask.key).or_insert(0);
+        match path {
+            RAISE if self.forgetful => *highest = ask.number,
+            RAISE => *highest = ask.number.max(*highest),
+            READ => {}
+            other => return Err(Status::unimplemented(other)),
+        }
+        Ok(Response::new(Answer { highest: *highest }))
     }
-    Ok(())
+}
+
+/// Serves until it is killed.
+pub fn serve(address: &str, forgetful: bool) -> ExitCode {
+    let store = Arc::new(Store { forgetful, ..Store::default() });
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime can be made");
+    let Err(e) = runtime.block_on(accept(address, store));
+    eprintln!("toy-server: {address}: {e}");
+    ExitCode::FAILURE
+}
+
+async fn accept(address: &str, store: Arc<Store>) -> std::io::Result<Infallible> {
+    let listener = TcpListener::bind(address).await?;
+    loop {
+        let (stream, _) = listener.accept().await?;
+        let store = store.clone();
+        let service = service_fn(move |request| respond(store.clone(), request));
+        let connection =
+            http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service);
+        tokio::spawn(connection);
+    }
+}
+
+async fn respond(
+    store: Arc<Store>,
+    request: http::Request<Incoming>,
+) -> Result<http::Response<Body>, Infallible> {
+    let path = request.uri().path().to_owned();
+    let answer =
+        tower::service_fn(move |ask: Request<Ask>| std::future::ready(store.answer(&path, ask.into_inner())));
+    Ok(Grpc::new(ProstCodec::default()).unary(answer, request).await)
 }

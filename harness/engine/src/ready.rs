@@ -76,10 +76,19 @@ fn exited(deployment: &Deployment, node: usize) -> Option<String> {
     for program in deployment.programs(node) {
         if let ProgramState::Exited(exit) = handle.state(&program.name) {
             let (name, tail) = (handle.name(), log_tail(deployment, node));
-            return Some(format!("`{}` on {name} ended while starting ({exit}){tail}", program.name));
+            let hint = background_hint(exit);
+            return Some(format!("`{}` on {name} ended while starting ({exit}{hint}){tail}", program.name));
         }
     }
     None
+}
+
+/// A program that is content and gone has often left a child behind, which nobody could stop or watch.
+fn background_hint(exit: squall_cluster::Exit) -> &'static str {
+    match exit {
+        squall_cluster::Exit::Code(0) => "; if it goes to the background, tell it to stay in the foreground",
+        _ => "",
+    }
 }
 
 /// The last lines of a node's logs, for an error message; empty if there are none.

@@ -45,6 +45,8 @@ pub struct Definition {
     pub ready: Vec<ProbeOf>,
     /// Whether a node leads.
     pub leader: Option<ProbeOf>,
+    /// How its members are changed.
+    pub members: Option<Membership>,
     /// Texts in logs that mean trouble.
     pub trouble: Vec<String>,
     /// Log files that it writes itself, relative to the data directory.
@@ -189,6 +191,22 @@ pub struct Bootstrap {
     pub command: CommandOf,
     /// Waits until this holds on every node.
     pub after: Option<ProbeOf>,
+}
+
+/// How members are changed while it serves. Commands run on a node that is asked; `{member.name}`,
+/// `{member.address}` and `{member.id}` are those of the node that comes or goes.
+#[derive(Clone, Debug, Default)]
+pub struct Membership {
+    /// Prints the names of the nodes that take part, between blanks or commas.
+    pub list: CommandOf,
+    /// Adds a node, or does nothing if it is there.
+    pub add: CommandOf,
+    /// Removes a node, or does nothing if it is not there.
+    pub remove: CommandOf,
+    /// What runs on a node that joins, if that differs from what runs otherwise.
+    pub joining: Vec<ProgramOf>,
+    /// Whether a node that was removed may come back with its data.
+    pub keeps_data: bool,
 }
 
 /// A question to a node.

@@ -8,13 +8,14 @@
 
 mod clients;
 mod definition;
+mod members;
 mod probe;
 mod target;
 mod template;
 
 pub use definition::{
-    Bootstrap, ClientOf, CommandOf, Definition, ListOf, Members, On, ProbeOf, ProgramOf, Promises, Start,
-    StepOf,
+    Bootstrap, ClientOf, CommandOf, Definition, ListOf, Members, Membership, On, ProbeOf, ProgramOf,
+    Promises, Start, StepOf,
 };
 pub use target::Declared;
 pub use template::{FIXED, Template};

@@ -13,7 +13,7 @@ use squall_engine::protocol::{Client, Layout, LogPattern, NodeStatus, Status, Ta
 use squall_engine::{Deployment, Error};
 
 use super::clients::Clients;
-use super::definition::{CommandOf, Definition, Members, ProbeOf, Start, StepOf};
+use super::definition::{CommandOf, Definition, Members, ProbeOf, ProgramOf, Start, StepOf};
 use super::probe;
 use super::template::Template;
 use crate::external::{Hello, NodeHello, PROTOCOL, Spec};
@@ -27,10 +27,10 @@ const ASK_EVERY: Duration = Duration::from_millis(50);
 /// See the module.
 #[derive(Debug)]
 pub struct Declared {
-    definition: Arc<Definition>,
+    pub(super) definition: Arc<Definition>,
     options: BTreeMap<String, Json>,
     promises: String,
-    nodes: OnceLock<Vec<Arc<dyn Node>>>,
+    pub(super) nodes: OnceLock<Vec<Arc<dyn Node>>>,
     clients: OnceLock<Clients>,
     terms: Terms,
 }
@@ -94,15 +94,38 @@ impl Declared {
     }
 
     /// The same on a node.
-    fn values(&self, node: usize, layout: &Layout) -> BTreeMap<String, String> {
+    pub(super) fn values(&self, node: usize, layout: &Layout) -> BTreeMap<String, String> {
+        let all: Vec<usize> = (0..layout.nodes.len()).collect();
+        self.values_among(&all, node, layout)
+    }
+
+    /// The same where lists are made of these nodes alone.
+    fn values_among(&self, members: &[usize], node: usize, layout: &Layout) -> BTreeMap<String, String> {
         let mut values = self.of_node(node, layout);
         for (name, list) in &self.definition.lists {
-            let member = |other: &usize| list.of == Members::All || *other != node;
-            let each = (0..layout.nodes.len()).filter(member);
-            let each: Vec<String> = each.map(|n| list.each.render(&self.of_node(n, layout))).collect();
+            let each = members.iter().filter(|other| list.of == Members::All || **other != node);
+            let each: Vec<String> = each.map(|&n| list.each.render(&self.of_node(n, layout))).collect();
             values.insert(name.clone(), each.join(&list.join));
         }
         values
+    }
+
+    /// These programs, on a node of a cluster of these members.
+    pub(super) fn rendered_programs(
+        &self,
+        programs: &[ProgramOf],
+        members: &[usize],
+        node: usize,
+        layout: &Layout,
+    ) -> Vec<Program> {
+        let values = self.values_among(members, node, layout);
+        let here = programs.iter().filter(|p| p.on.has(node, &layout.nodes[node].name));
+        here.map(|p| Program {
+            env: rendered(&p.env, &values),
+            files: files(&p.files, &values),
+            ..Program::new(&p.name, p.command.argv(&values))
+        })
+        .collect()
     }
 
     fn of_node(&self, node: usize, layout: &Layout) -> BTreeMap<String, String> {
@@ -273,15 +296,8 @@ impl Target for Declared {
     }
 
     fn programs(&self, node: usize, layout: &Layout) -> Vec<Program> {
-        let values = self.values(node, layout);
-        let name = &layout.nodes[node].name;
-        let here = self.definition.programs.iter().filter(|p| p.on.has(node, name));
-        here.map(|p| Program {
-            env: rendered(&p.env, &values),
-            files: files(&p.files, &values),
-            ..Program::new(&p.name, p.command.argv(&values))
-        })
-        .collect()
+        let all: Vec<usize> = (0..layout.nodes.len()).collect();
+        self.rendered_programs(&self.definition.programs, &all, node, layout)
     }
 
     async fn bring_up(&self, node: usize, deployment: &Arc<Deployment>) -> Result<(), Error> {
@@ -376,6 +392,10 @@ impl Target for Declared {
 
     fn status(&self) -> Option<&dyn Status> {
         self.definition.leader.as_ref().map(|_| self as &dyn Status)
+    }
+
+    fn members(&self) -> Option<&dyn squall_engine::protocol::Members> {
+        self.definition.members.as_ref().map(|_| self as &dyn squall_engine::protocol::Members)
     }
 
     fn log_patterns(&self) -> Vec<LogPattern> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -139,17 +139,4 @@ impl Handle {
             }
         }
     }
-}
-
-/// The last lines of a log, on one line; empty if there are none.
-pub(super) fn last_words(log: &Path) -> String {
-    const LINES: usize = 4;
-    const CHARS_MAX: usize = 200;
-    let Ok(bytes) = std::fs::read(log) else { return String::new() };
-    let text = String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(8192)..]).into_owned();
-    let lines: Vec<&str> = text.lines().filter(|l| !l.trim().is_empty()).collect();
-    let tail = &lines[lines.len().saturating_sub(LINES)..];
-    let cut = |l: &&str| l.chars().filter(|c| !c.is_control()).take(CHARS_MAX).collect::<String>();
-    let tail: Vec<String> = tail.iter().map(cut).collect();
-    if tail.is_empty() { String::new() } else { format!("; its standard error ends: {}", tail.join(" | ")) }
 }

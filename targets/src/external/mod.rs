@@ -10,6 +10,7 @@
 
 mod client;
 mod host;
+mod log;
 mod message;
 mod program;
 

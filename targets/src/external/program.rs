@@ -14,7 +14,8 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
 use super::PROTOCOL;
-use super::host::{Handle, Host, Spec, last_words};
+use super::host::{Handle, Host, Spec};
+use super::log::{cut, flooded, last_words};
 use super::message::{Answer, Hello, Kind, Question, hello_line, quote, write_close};
 
 /// A longer line is no answer.
@@ -147,6 +148,7 @@ impl Program {
                 let tasks = vec![
                     tokio::spawn(write(shared.clone(), stdin)),
                     tokio::spawn(read(shared.clone(), lines)),
+                    tokio::spawn(watch(shared.clone())),
                 ];
                 return Ok(Program {
                     shared,
@@ -319,6 +321,14 @@ async fn read(shared: Arc<Shared>, mut lines: Lines) {
     };
     shared.fall(trouble);
     shared.handle.end().await;
+}
+
+/// Ends a program that floods its log.
+async fn watch(shared: Arc<Shared>) {
+    let text = flooded(&shared.log).await;
+    shared.fall(Trouble::Broke(format!("{} {text}", shared.called)));
+    shared.handle.end().await;
+    cut(&shared.log);
 }
 
 /// Gives an answer to who waits for it; the error says what is wrong with it.

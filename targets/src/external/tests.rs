@@ -186,6 +186,21 @@ async fn a_program_that_does_not_read_is_not_written_to_for_ever() {
 }
 
 #[tokio::test]
+async fn a_flood_on_standard_error_ends_the_program_and_is_cut() {
+    let (dir, program, _a, _b) = two("head -c 80000000 /dev/zero >&2; sleep 100").await;
+    let Trouble::Broke(text) = trouble(&program).await else { panic!("it died by itself") };
+    assert!(text.contains("the client of n1") && text.contains("more than 64 MiB"), "{text}");
+    let length = || std::fs::metadata(dir.path().join("client.log")).unwrap().len();
+    for _ in 0..1000 {
+        if length() == 64 << 20 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{} bytes were left", length());
+}
+
+#[tokio::test]
 async fn a_program_ends_when_the_harness_lets_go() {
     let dir = tempfile::tempdir().unwrap();
     let mark = dir.path().join("ended");
@@ -201,4 +216,79 @@ async fn a_program_ends_when_the_harness_lets_go() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("it was never told to end");
+}
+
+/// The names of the object's keys, and that those which the schema asks for are there.
+fn fits(schema: &serde_json::Value, name: &str, line: &[u8]) -> std::collections::BTreeSet<String> {
+    let line: serde_json::Value = serde_json::from_slice(line).unwrap();
+    let described = &schema["definitions"][name];
+    let keys: std::collections::BTreeSet<String> = line.as_object().unwrap().keys().cloned().collect();
+    for required in described["required"].as_array().unwrap() {
+        assert!(keys.contains(required.as_str().unwrap()), "{name}: {line} lacks {required}");
+    }
+    for key in &keys {
+        assert!(described["properties"].get(key).is_some(), "{name}: `{key}` is not described");
+    }
+    assert_eq!(line["type"], described["properties"]["type"]["const"], "{name}");
+    keys
+}
+
+/// What is written has every key that the published schema describes, and no other.
+#[test]
+fn questions_are_as_their_schema_says() {
+    use super::message::{Question, hello_line, write_close};
+    let text = include_str!("../../../docs/schema/client-protocol.schema.json");
+    let schema: serde_json::Value = serde_json::from_str(text).unwrap();
+    let described = |name: &str| {
+        let properties = schema["definitions"][name]["properties"].as_object().unwrap();
+        properties.keys().cloned().collect::<std::collections::BTreeSet<_>>()
+    };
+    let node = NodeHello { name: "n1".into(), address: "10.0.0.1".into(), ports: BTreeMap::new() };
+    let hello = Hello { protocol: PROTOCOL, target: "t".into(), options: BTreeMap::new(), nodes: vec![node] };
+    assert_eq!(fits(&schema, "HelloQuestion", &hello_line(&hello)), described("HelloQuestion"));
+    let open = Open { bind: Some("10.0.0.9".into()), ..open() };
+    let operation = read();
+    let questions = [
+        ("Open", Question::Open(&open)),
+        ("Setup", Question::Setup),
+        ("Invoke", Question::Invoke(&operation)),
+    ];
+    for (name, question) in questions {
+        let mut line = Vec::new();
+        question.write(1, 2, &mut line);
+        assert_eq!(fits(&schema, name, &line), described(name));
+    }
+    let mut line = Vec::new();
+    write_close(1, &mut line);
+    assert_eq!(fits(&schema, "Close", &line), described("Close"));
+}
+
+/// What the reader knows is what the schema describes: every kind of answer, every key with its type.
+#[test]
+fn answers_are_as_their_schema_says() {
+    use super::message::Answer;
+    let text = include_str!("../../../docs/schema/client-protocol.schema.json");
+    let schema: serde_json::Value = serde_json::from_str(text).unwrap();
+    let read = |line: serde_json::Value| serde_json::from_value::<Answer>(line);
+    for name in ["Answer", "HelloAnswer"] {
+        let properties = schema["definitions"][name]["properties"].as_object().unwrap();
+        let kinds = match &properties["type"] {
+            kind if kind["const"].is_string() => vec![kind["const"].clone()],
+            kind => kind["enum"].as_array().unwrap().clone(),
+        };
+        for kind in kinds {
+            read(serde_json::json!({"type": kind, "process": 1, "id": 1})).unwrap();
+        }
+        for (key, property) in properties {
+            // A list is wrong for each but `supports` and `value`: a key that is not read would let it pass.
+            let wrong = if key == "supports" { serde_json::json!(7) } else { serde_json::json!([[]]) };
+            let mut line =
+                serde_json::json!({"type": properties["type"].get("const").cloned().unwrap_or("ok".into())});
+            line[key] = wrong;
+            let anything = property.as_object().is_some_and(|p| p.is_empty());
+            assert_eq!(read(line).is_ok(), anything, "{name}.{key}");
+        }
+    }
+    let unknown = schema["definitions"]["Answer"]["properties"]["type"]["enum"].to_string();
+    assert!(!unknown.contains("hello") && read(serde_json::json!({"type": "maybe"})).is_err());
 }

@@ -81,6 +81,10 @@ pub struct SchemaArgs {
 pub enum SchemaOf {
     /// A campaign file
     Campaign,
+    /// The description of a target
+    Target,
+    /// A line between the harness and a client program
+    Client,
     /// A line of a history in JSON lines, as `check` reads it and `export` writes it
     History,
     /// What `check --format json` prints for a file

@@ -8,6 +8,8 @@ use crate::{Exit, Registry, schema as schemas};
 pub fn schema(registry: &Registry, args: &SchemaArgs) -> anyhow::Result<Exit> {
     let schema = match args.of {
         SchemaOf::Campaign => schemas::campaign(registry),
+        SchemaOf::Target => schemas::target(),
+        SchemaOf::Client => return print(schemas::CLIENT).map(|()| Exit::Valid).map_err(Into::into),
         SchemaOf::Check => schemas::check(),
         SchemaOf::Run => schemas::run(),
         SchemaOf::History => return print(schemas::HISTORY).map(|()| Exit::Valid).map_err(Into::into),

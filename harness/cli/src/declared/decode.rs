@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::Value as Json;
 use squall_checkers::txn::models as consistency;
 use squall_targets::declared::{
-    Bootstrap, ClientOf, CommandOf, Definition, FIXED, ListOf, Members, On, ProbeOf, ProgramOf, Promises,
-    Start, StepOf, Template,
+    Bootstrap, ClientOf, CommandOf, Definition, FIXED, ListOf, Members, Membership, On, ProbeOf, ProgramOf,
+    Promises, Start, StepOf, Template,
 };
 
 use crate::campaign::{Complaint, Fields, Key, Node, Tree, list, positive_duration, text, whole, word};
@@ -50,6 +50,7 @@ pub(super) fn definition(node: &Node, dir: &Path) -> Result<Definition, Complain
     f.set("bootstrap", &mut d.bootstrap, |n| names.bootstrap(n, &d.ports).map(Some))?;
     f.set("ready", &mut d.ready, |n| list(n, |n| names.probe(n, &d.ports)))?;
     f.set("leader", &mut d.leader, |n| names.probe(n, &d.ports).map(Some))?;
+    f.set("members", &mut d.members, |n| names.membership(n).map(Some))?;
     f.set("logs", &mut d.logs, |n| list(n, |n| names.template(n)))?;
     f.set("trouble", &mut d.trouble, |n| list(n, text))?;
     f.set("refuses", &mut d.refuses, |n| {
@@ -126,6 +127,13 @@ fn raw(node: &Node) -> Result<String, Complaint> {
     match &node.tree {
         Tree::Text(s) => Ok(s.clone()),
         _ => text(node),
+    }
+}
+
+fn truth(node: &Node) -> Result<bool, Complaint> {
+    match node.tree {
+        Tree::Bool(b) => Ok(b),
+        _ => Err(node.complain(format!("expected true or false, found {}", node.kind()))),
     }
 }
 
@@ -287,6 +295,24 @@ impl Names {
         }
     }
 
+    fn membership(&self, node: &Node) -> Result<Membership, Complaint> {
+        let mut m = Membership::default();
+        let member = ["member.name", "member.address", "member.id"].map(str::to_owned);
+        let names = Names(self.0.iter().cloned().chain(member).collect());
+        let what = "how members change: a map with `list`, `add` and `remove`";
+        let mut fields = Fields::of(node, what)?;
+        let command = |fields: &mut Fields<'_>, name: &'static str| match fields.get(name) {
+            Some(n) => names.command(n),
+            None => Err(node.complain(format!("`{name}` is missing: expected {what}, each a command"))),
+        };
+        m.list = command(&mut fields, "list")?;
+        m.add = command(&mut fields, "add")?;
+        m.remove = command(&mut fields, "remove")?;
+        fields.set("joining", &mut m.joining, |n| list(n, |n| self.program(n)))?;
+        fields.set("keeps_data", &mut m.keeps_data, truth)?;
+        fields.finish().map(|()| m)
+    }
+
     fn client(&self, node: &Node) -> Result<ClientOf, Complaint> {
         let mut c = ClientOf::default();
         // A client serves every node from outside of them, so it has no placeholders of a node.
@@ -298,10 +324,7 @@ impl Names {
         let names = Names(self.0.iter().filter(|n| outside(n)).cloned().collect());
         let mut fields = Fields::of(node, "the client: a map with `command`")?;
         fields.set("env", &mut c.env, |n| names.env(n))?;
-        fields.set("per_process", &mut c.per_process, |n| match n.tree {
-            Tree::Bool(b) => Ok(b),
-            _ => Err(n.complain(format!("expected true or false, found {}", n.kind()))),
-        })?;
+        fields.set("per_process", &mut c.per_process, truth)?;
         match fields.get("command") {
             Some(n) => c.command = names.command(n)?,
             None => return Err(node.complain("`command` is missing: the program that speaks to the system")),

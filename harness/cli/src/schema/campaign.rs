@@ -101,7 +101,9 @@ enum Max {
 /// A duration with its unit: 500ms, 30s, 2min, 1h.
 #[derive(JsonSchema)]
 #[allow(dead_code, reason = "it only describes")]
-struct Duration(#[schemars(regex(pattern = r"^\s*[0-9]+(\.[0-9]+)?\s*(us|µs|ms|s|min|h)$"))] String);
+pub(super) struct Duration(
+    #[schemars(regex(pattern = r"^\s*[0-9]+(\.[0-9]+)?\s*(us|µs|ms|s|min|h)$"))] String,
+);
 
 #[derive(JsonSchema)]
 #[schemars(rename_all = "kebab-case")]
@@ -114,7 +116,7 @@ enum Provider {
 #[derive(JsonSchema)]
 #[schemars(untagged)]
 #[allow(dead_code, reason = "it only describes")]
-enum OneOrMore<T> {
+pub(super) enum OneOrMore<T> {
     More(#[schemars(length(min = 1))] Vec<T>),
     One(T),
 }

@@ -8,7 +8,7 @@ use squall_checkers::{Anomaly, Verdict};
 use squall_history::{Builder, Fault, FaultPhase, Order};
 use squall_reports::{Facts, document, run_result};
 
-use super::{HISTORY, campaign, check, run};
+use super::{CLIENT, HISTORY, campaign, check, run, target};
 use crate::Registry;
 use crate::campaign::Campaign;
 
@@ -149,7 +149,12 @@ fn the_schema_of_a_history_is_json() {
 #[test]
 fn the_published_copies_are_current() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/schema");
-    let all = [("campaign", campaign(&Registry::empty())), ("check", check()), ("run", run())];
+    let all = [
+        ("campaign", campaign(&Registry::empty())),
+        ("check", check()),
+        ("run", run()),
+        ("target", target()),
+    ];
     for (name, schema) in all {
         let path = folder.join(format!("{name}.schema.json"));
         let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
@@ -160,4 +165,70 @@ fn the_published_copies_are_current() {
         let published = std::fs::read_to_string(&path).unwrap_or_default();
         assert!(published == text, "{} is old: run this test with SQUALL_BLESS=1", path.display());
     }
+}
+
+const TARGET: &str = "name: mydb
+supports: [read]
+lists: {all: {each: x}}
+setup: [{command: x}]
+programs: [{name: db, command: x}]
+bootstrap: {command: x}
+ready: {port: 70}
+members: {list: x, add: x, remove: x}
+client: {command: x}
+";
+
+/// What is refused in a description, one word.
+fn refusal(text: &str) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("target.yaml");
+    std::fs::write(&path, text).unwrap();
+    crate::declared::load(&path.to_string_lossy()).err().map_or_else(String::new, |e| e.0)
+}
+
+/// Every map of a description, with the structure that describes it: the reader lists the keys that it knows.
+#[test]
+fn a_target_has_the_keys_that_are_read_and_no_others() {
+    assert_eq!(refusal(TARGET), "");
+    let schema = target();
+    let places = [
+        ("File", "name: mydb", "name: mydb\nUNKNOWN: 1"),
+        ("List", "{each: x}", "{each: x, UNKNOWN: 1}"),
+        ("Step", "setup: [{command: x}]", "setup: [{command: x, UNKNOWN: 1}]"),
+        ("Program", "name: db, command: x", "name: db, command: x, UNKNOWN: 1"),
+        ("Bootstrap", "bootstrap: {command: x}", "bootstrap: {command: x, UNKNOWN: 1}"),
+        ("Probe", "{port: 70}", "{port: 70, UNKNOWN: 1}"),
+        ("Membership", "remove: x}", "remove: x, UNKNOWN: 1}"),
+        ("Client", "client: {command: x}", "client: {command: x, UNKNOWN: 1}"),
+    ];
+    for (name, from, to) in places {
+        assert!(TARGET.contains(from), "{from}");
+        let said = refusal(&TARGET.replace(from, &to.replace("UNKNOWN", "zzzzzzzzzzzzzzzzzzzz")));
+        let listed = said.split("there are: ").nth(1).unwrap_or_else(|| panic!("{name}: {said}"));
+        let read: BTreeSet<String> =
+            listed.lines().next().unwrap_or("").split(", ").map(str::to_owned).collect();
+        let described = if name == "File" { &schema } else { &schema["definitions"][name] };
+        assert_eq!(keys(&described["properties"]), read, "{name}");
+    }
+    assert_eq!(schema["$schema"], "http://json-schema.org/draft-07/schema#");
+}
+
+#[test]
+fn the_targets_of_the_examples_fit_their_schema() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let examples = ["etcd-members", "redis-sentinel", "postgresql", "zookeeper", "nats-jetstream"];
+    let mut paths: Vec<_> = examples.map(|e| root.join("examples").join(e).join("target.yaml")).into();
+    paths.push(root.join("harness/cli/src/skeleton/target.yaml"));
+    let schema = target();
+    for path in paths {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let value: Json = serde_yaml::from_str(&text).unwrap();
+        known(&schema, &schema, &value, "").unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    }
+}
+
+#[test]
+fn the_schema_of_the_protocol_of_clients_is_json() {
+    let schema: Json = serde_json::from_str(CLIENT).unwrap();
+    assert_eq!(schema["$schema"], "http://json-schema.org/draft-07/schema#");
 }

@@ -198,16 +198,23 @@ pub fn a_client_in_bash_works() {
 
 /// The skeleton with something changed in one of its files, run for a moment; nothing of it is left.
 fn changed(file: &str, from: &str, to: &str) -> Done {
+    changed_with(file, from, to, "")
+}
+
+/// The same with more in its campaign.
+fn changed_with(file: &str, from: &str, to: &str, more: &str) -> Done {
     let dir = tempfile::tempdir().expect("a folder");
     finish(squall().current_dir(dir.path()).args(["new-target", "mydb"]));
     let path = dir.path().join("mydb").join(file);
     let text = std::fs::read_to_string(&path).expect("the skeleton");
     assert!(text.contains(from), "{file} has no {from}");
     std::fs::write(&path, text.replacen(from, to, 1)).expect("own file");
-    let target = dir.path().join("mydb/target.yaml");
-    let args = ["--target", &target.to_string_lossy(), "--faults", "none", "--nodes", "3"];
-    let more = ["--time-limit", "3s", "--rate", "200", "--seed", "3"];
-    let done = finish(run(&dir.path().join("store"), &args).args(more));
+    let campaign = dir.path().join("mydb/campaign.yaml");
+    let text =
+        "seed: 3\nnodes: 3\ntime_limit: 3s\nrate: 200\ntargets: [./target.yaml]\nworkloads: [register]";
+    std::fs::write(&campaign, format!("{text}\nfaults: [none]\n{more}\n")).expect("own file");
+    let campaign = campaign.to_string_lossy();
+    let done = finish(&mut run(&dir.path().join("store"), &[&campaign]));
     let left: Vec<u32> = tree(1).into_iter().filter(|pid| lives(*pid) && is_of(*pid, dir.path())).collect();
     assert!(left.is_empty(), "left behind: {left:?}");
     done
@@ -250,7 +257,14 @@ pub fn a_client_that_dies_is_replaced_or_given_up() {
     refused(&done, &["before it said hello", "no_such_module"]);
 }
 
-/// A target that is not there, ends at once, or never becomes ready.
+/// A client may say much on its standard error, but not without end.
+pub fn a_client_that_floods_its_log_is_ended() {
+    let flood = "import os; os.write(2, b'all is well\\n' * (6 << 20))\nimport json,";
+    let done = changed("client.py", "import json,", flood);
+    refused(&done, &["the client of n", "more than 64 MiB to its standard error", "all is well"]);
+}
+
+/// A target that is not there, ends at once, goes away, or never becomes ready.
 pub fn a_described_target_that_fails_is_one_clear_error() {
     let program = "[python3, \"{dir}/server.py\", \"{address}\", \"{port.client}\"]";
     let done = changed("target.yaml", program, "[no-such-database]");
@@ -259,4 +273,31 @@ pub fn a_described_target_that_fails_is_one_clear_error() {
     refused(&done, &["ended while starting (exit code 3)", "no luck today"]);
     let done = changed("target.yaml", "# setup:", "setup: [{command: \"echo no room >&2; exit 4\"}]\n#");
     refused(&done, &["the set-up", "exit code 4", "no room"]);
+    let away = "\"(sleep 2; exec python3 {dir}/server.py {address} {port.client}) & exit 0\"";
+    let done = changed("target.yaml", program, away);
+    refused(&done, &["ended while starting (exit code 0", "stay in the foreground"]);
+    let done = changed_with(
+        "target.yaml",
+        program,
+        "\"echo waiting for a sign; exec sleep 600\"",
+        "ready_limit: 2s",
+    );
+    refused(&done, &["did not become ready within 2 s", "no connection to", "waiting for a sign"]);
+}
+
+/// A target that does not listen when it is asked to stop is made to, and the run is as good as any other.
+pub fn a_target_that_ignores_its_end_is_ended() {
+    let program = "[python3, \"{dir}/server.py\", \"{address}\", \"{port.client}\"]";
+    let deaf = "\"trap '' TERM INT HUP; python3 {dir}/server.py {address} {port.client}; sleep 600\"";
+    let done = changed("target.yaml", program, deaf);
+    assert_eq!(done.code, Some(0), "{}\n{}", done.json, done.stderr);
+}
+
+/// Members come and go by the commands of a description, and the fault says that it happened.
+pub fn members_of_a_described_target_come_and_go() {
+    let done = campaign("etcd-members", "campaign.yaml");
+    as_expected(&done);
+    let faults = done.json["runs"][0]["faults"].as_array().expect("faults");
+    let change = faults.iter().find(|f| f["kind"] == "membership").expect("a change of members");
+    assert_eq!((&change["effective"], &change["evidence"]["standing"]), (&true.into(), &"member".into()));
 }

@@ -113,6 +113,16 @@ fn main() -> ExitCode {
             described::a_described_target_that_fails_is_one_clear_error,
         )
         .needs(Need::Program("python3", "python3")),
+        clusters("a_client_that_floods_its_log_is_ended", described::a_client_that_floods_its_log_is_ended)
+            .needs(Need::Program("python3", "python3")),
+        clusters("a_target_that_ignores_its_end_is_ended", described::a_target_that_ignores_its_end_is_ended)
+            .needs(Need::Program("python3", "python3")),
+        clusters(
+            "members_of_a_described_target_come_and_go",
+            described::members_of_a_described_target_come_and_go,
+        )
+        .needs(etcd())
+        .needs(Need::Program("python3", "python3")),
         Test::new("a_missing_etcd_names_its_package", bad::missing_etcd).needs(Need::Nodes),
         Test::new("a_store_that_cannot_be_written_is_one_clear_error", bad::unwritable_store),
         Test::new("bad_campaigns_are_refused_before_anything_starts", bad::bad_campaigns),

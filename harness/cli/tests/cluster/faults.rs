@@ -124,6 +124,45 @@ pub fn etcd_members() {
     assert!(refused.stderr.contains("cannot come back with its data"), "{}", refused.stderr);
 }
 
+/// A random walk is read by the target; of three faults each run of a swarm has what its seed leaves it.
+pub fn clocks_and_swarms() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let text = "seed: 8\nnodes: 3\nrate: 200\nwarm_up: 500ms\ntime_limit: 4s\nschedule:
+  - {at: 500ms, fault: {clock: {kinds: [walk], targets: [all]}}, for: 3s, plan: {step_seconds: 0.5, period_seconds: 0.1, walk: 3}}\n";
+    let done = campaign(dir.path(), text);
+    assert_valid(&done);
+    let walked = evidence(&done, "clock");
+    let offset = |node: &str| walked[node]["offset_seconds"].as_f64().expect("an offset");
+    // A walk of one node is not that of another, and thirty steps lead somewhere.
+    assert!(offset("n1") != offset("n2") && offset("n1") != 0.0, "{walked}");
+
+    let dir = tempfile::tempdir().expect("a folder");
+    let text = "seed: 8\nnodes: 3\nrate: 200\nwarm_up: 200ms\ntime_limit: 3s\nrepeat: 5\nswarm: true\nfaults: [[partition, pause, delay]]\n";
+    let done = campaign(dir.path(), text);
+    let runs = done.json["runs"].as_array().cloned().unwrap_or_default();
+    let kinds = |run: &Json| -> std::collections::BTreeSet<String> {
+        let faults = run["faults"].as_array().cloned().unwrap_or_default();
+        faults.iter().filter_map(|f| f["kind"].as_str().map(str::to_owned)).collect()
+    };
+    let sets: std::collections::BTreeSet<_> = runs.iter().map(kinds).collect();
+    assert!(runs.len() == 5 && sets.len() > 1, "every run had the same faults: {sets:?}");
+}
+
+/// A server that a spoilt disk ended is up again long before the fault ends, because a watchdog started it.
+pub fn watchdog() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let text = "seed: 8\nnodes: 3\nrate: 200\nwarm_up: 500ms\ntime_limit: 7s\nwatchdog: 200ms\nschedule:
+  - {at: 500ms, fault: {disk-error: {share: 1.0}}, for: 5s, plan: {targets: one, nodes: [0]}}\n";
+    let done = campaign(dir.path(), text);
+    assert_valid(&done);
+    let history = history(dir.path());
+    let ended = |n: &&squall_history::Note| n.kind == "exit" && n.data["expected"] == Json::Bool(false);
+    let exits: Vec<u64> = history.notes.iter().filter(ended).map(|n| n.time).collect();
+    let (from, to) = window(&history, "disk-error");
+    // Whoever ends twice while the fault is on was started in between, and not by the fault.
+    assert!(exits.iter().filter(|time| (from..to).contains(time)).count() >= 2, "{exits:?}");
+}
+
 pub fn triggers() {
     let dir = tempfile::tempdir().expect("a folder");
     let text = "seed: 8\nnodes: 3\nrate: 300\nwarm_up: 500ms\ntime_limit: 8s\nschedule:

@@ -163,6 +163,34 @@ pub fn watchdog() {
     assert!(exits.iter().filter(|time| (from..to).contains(time)).count() >= 2, "{exits:?}");
 }
 
+/// Every fault has a page with its evidence, its limits and an example that is a campaign, and the summary leads there.
+pub fn pages() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+    let read = |name: &str| {
+        let path = docs.join(name);
+        std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    };
+    let summary = read("SUMMARY.md");
+    let registry = squall::Registry::default();
+    assert!(registry.faults().len() > 20, "all of them are there");
+    for fault in registry.faults() {
+        let (name, file) = (fault.name, format!("faults/{}.md", fault.name));
+        assert!(summary.contains(&format!("({file})")), "docs/SUMMARY.md does not lead to {file}");
+        let page = read(&file);
+        for part in ["**Evidence", "**Limits.**"] {
+            assert!(page.contains(part), "{file} has no {part}");
+        }
+        let blocks = page.split("```yaml\n").skip(1);
+        let examples: Vec<&str> = blocks.map(|b| b.split("```").next().unwrap_or_default()).collect();
+        assert!(examples.iter().any(|text| text.contains(name)), "{file} has no example");
+        for text in examples {
+            let parsed = squall::campaign::Campaign::parse(&file, text);
+            let resolved = parsed.map(|campaign| campaign.resolve(&registry).map(|plans| plans.len()));
+            assert!(matches!(resolved, Ok(Ok(1..))), "{file}: {resolved:?}");
+        }
+    }
+}
+
 pub fn triggers() {
     let dir = tempfile::tempdir().expect("a folder");
     let text = "seed: 8\nnodes: 3\nrate: 300\nwarm_up: 500ms\ntime_limit: 8s\nschedule:

@@ -1,8 +1,9 @@
 """A client with a classic mistake: what got no answer is asked again, though adding twice is not adding once."""
-import json, socket, sys
+import itertools, json, socket, sys
 
 LIMIT = 0.4  # seconds; tried twice, that is less than the run's op_timeout
 options, place, source, conn = {}, None, None, None
+numbers = itertools.count(1)
 
 def connect():
     kind = socket.SOCK_DGRAM if options["transport"] == "udp" else socket.SOCK_STREAM
@@ -13,14 +14,19 @@ def connect():
     return made
 
 def once(line):
-    conn.sendall(line)
+    number = b"%d" % next(numbers)
+    conn.sendall(number + b" " + line)
     got = b""
-    while not got.endswith(b"\n"):
+    while True:
         part = conn.recv(65536)
         if not part:
             raise OSError("the connection was closed")
         got += part
-    return got.decode().split()
+        while b"\n" in got:
+            answer, got = got.split(b"\n", 1)
+            first, *rest = answer.split()
+            if first == number:  # the answer to something else came late, or twice
+                return rest
 
 def ask(line):
     global conn
@@ -53,4 +59,5 @@ for line in sys.stdin:
             answer["value"] = [int(element) for element in found]
     except OSError as e:
         answer = {"type": "fail" if asked["type"] == "open" else "info", "error": str(e)}
-    print(json.dumps({**answer, "process": asked.get("process"), "id": asked.get("id")}), flush=True)
+    about = {key: asked[key] for key in ("process", "id") if key in asked}
+    print(json.dumps({**answer, **about}), flush=True)

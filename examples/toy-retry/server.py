@@ -1,15 +1,14 @@
-"""A list server, as simple as they come: a line `add KEY ELEMENT` or `read KEY` is answered by a line, over TCP and over UDP."""
+"""A list server, as simple as they come, over TCP and UDP: `NUMBER add KEY ELEMENT` or `NUMBER read KEY` gets a line that begins with NUMBER."""
 import socketserver, sys, threading
 lists, lock = {}, threading.Lock()
 
 def answer(line):
-    words = line.decode().split()
+    number, what, key, *element = line.decode().split()
     with lock:
-        found = lists.setdefault(words[1], [])
-        if words[0] == "add":
-            found.append(words[2])  # asked twice, it is there twice
-            return b"done\n"
-        return (" ".join(found) + "\n").encode()
+        found = lists.setdefault(key, [])
+        if what == "add":
+            found += element  # asked twice, it is there twice: nobody looks at the number
+        return " ".join([number, *found] if what == "read" else [number]).encode() + b"\n"
 
 class Stream(socketserver.StreamRequestHandler):
     def handle(self):

@@ -32,6 +32,13 @@ fn assert_valid(done: &Done) {
     assert_eq!(done.code, Some(0), "{}\n{}", done.json, done.stderr);
 }
 
+/// What a run does to its faults is asked, not how much it gets done: on a busy machine that may prove too little.
+fn assert_not_invalid(done: &Done) {
+    assert!(matches!(done.code, Some(0 | 2)), "{}\n{}", done.json, done.stderr);
+    let checks = done.json["runs"][0]["checks"].as_object().cloned().unwrap_or_default();
+    assert!(!checks.is_empty() && checks.values().all(|c| c["valid"] != Json::Bool(false)), "{checks:?}");
+}
+
 /// When an injection was on.
 fn window(history: &History, kind: &str) -> (u64, u64) {
     let at = |phase| history.faults.iter().find(|f| f.kind == kind && f.phase == phase).map(|f| f.time);
@@ -130,7 +137,7 @@ pub fn clocks_and_swarms() {
     let text = "seed: 8\nnodes: 3\nrate: 200\nwarm_up: 500ms\ntime_limit: 4s\nschedule:
   - {at: 500ms, fault: {clock: {kinds: [walk], targets: [all]}}, for: 3s, plan: {step_seconds: 0.5, period_seconds: 0.1, walk: 3}}\n";
     let done = campaign(dir.path(), text);
-    assert_valid(&done);
+    assert_not_invalid(&done);
     let walked = evidence(&done, "clock");
     let offset = |node: &str| walked[node]["offset_seconds"].as_f64().expect("an offset");
     // A walk of one node is not that of another, and thirty steps lead somewhere.
@@ -154,7 +161,7 @@ pub fn watchdog() {
     let text = "seed: 8\nnodes: 3\nrate: 200\nwarm_up: 500ms\ntime_limit: 7s\nwatchdog: 200ms\nschedule:
   - {at: 500ms, fault: {disk-error: {share: 1.0}}, for: 5s, plan: {targets: one, nodes: [0]}}\n";
     let done = campaign(dir.path(), text);
-    assert_valid(&done);
+    assert_not_invalid(&done);
     let history = history(dir.path());
     let ended = |n: &&squall_history::Note| n.kind == "exit" && n.data["expected"] == Json::Bool(false);
     let exits: Vec<u64> = history.notes.iter().filter(ended).map(|n| n.time).collect();

@@ -56,7 +56,7 @@ pub fn faults() -> Vec<FaultKind> {
         kind::<CrashLoop>("crash-loop", "kills a node's programs soon after each start", "nodes"),
         kind::<Cpu>("cpu", "lets a node's programs run for a share of the time", "cpu-limit"),
         kind::<Memory>("memory", "leaves a node's programs little memory", "memory-limit"),
-        kind::<Clock>("clock", "moves a node's wall clock: jumps, drifts, strobes, freezes", "clock"),
+        kind::<Clock>("clock", "moves a node's wall clock: jumps, drifts, strobes, freezes, walks", "clock"),
         kind::<PowerLoss>("power-loss", "cuts a node's power: what was not durable is gone", "disk"),
         kind::<TornWrite>("torn-write", "the same, with writes under way there in part", "disk"),
         kind::<OnDisk<LostFsync>>("lost-fsync", "flushes of a minority lie; then its power fails", "disk"),

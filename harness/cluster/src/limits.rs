@@ -12,8 +12,10 @@ pub struct Usage {
     pub cpu_seconds: f64,
     /// Writable private memory of the processes that live now, bytes.
     pub memory_bytes: u64,
-    /// The tightest limit of memory that the kernel shows on any process that lives now, bytes.
+    /// The tightest limit of memory that was laid on any process that lives now, as the kernel shows it, bytes.
     pub memory_limit_bytes: Option<u64>,
+    /// The share of the time for which programs are let run now, if it is limited.
+    pub cpu_share: Option<f64>,
 }
 
 /// A node's share of the machine.

@@ -16,7 +16,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use crate::Error;
 use crate::excuses::Excuses;
 use crate::layers::{Layers, Wants};
-use crate::membership::Roll;
+use crate::membership::{Roll, Standing};
 use crate::monitor::LeaderView;
 use crate::protocol::{Layout, Target, Via};
 use crate::recorder::Recorder;
@@ -130,6 +130,17 @@ impl Deployment {
     /// Has other programs run on a node from its next start on.
     pub fn run_instead(&self, node: usize, programs: Vec<Program>) {
         self.instead.lock().unwrap_or_else(PoisonError::into_inner).insert(node, programs);
+    }
+
+    /// Whether the cluster does not know a node: it was removed, and nobody has agreed to its return. Started as it
+    /// was at first, and perhaps without its data, it would pass for the member that it no longer is.
+    fn is_stranger(&self, node: usize) -> bool {
+        let agreed = || self.instead.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&node);
+        match self.roll.standing(node) {
+            Standing::Out => true,
+            Standing::Joining => !agreed(),
+            Standing::Member | Standing::Leaving => false,
+        }
     }
 
     /// How many of a node's programs run.
@@ -274,7 +285,7 @@ impl Deployment {
         for node in 0..self.nodes.len() {
             self.heal_node(node).await?;
         }
-        Ok(())
+        crate::membership::finish(self).await
     }
 
     async fn heal_links(&self) -> Result<(), Error> {
@@ -302,9 +313,14 @@ impl Deployment {
             disk.heal().await?;
             self.healed(index, "disk", disk.faults().is_empty())?;
         }
-        if let Some(limits) = node.limits().filter(|_| !wants.cpu.is_empty() || !wants.memory.is_empty()) {
-            limits.cpu(None).await?;
-            limits.memory(None).await?;
+        if let Some(limits) = node.limits() {
+            let stands =
+                |used: squall_cluster::Usage| used.cpu_share.is_some() || used.memory_limit_bytes.is_some();
+            if !wants.cpu.is_empty() || !wants.memory.is_empty() || stands(limits.usage().await?) {
+                limits.cpu(None).await?;
+                limits.memory(None).await?;
+            }
+            self.healed(index, "share of the machine", !stands(limits.usage().await?))?;
         }
         if let Some(clock) = node.clock()
             && !is_true(&clock.read())
@@ -315,7 +331,7 @@ impl Deployment {
         let owed = std::mem::take(&mut holds.owed);
         let held = !std::mem::take(&mut holds.down).is_empty();
         // What gave up under harm that excuses it is started too.
-        if (held || owed || self.excuses.ever(index)) && !self.roll.is_out(index) {
+        if (held || owed || self.excuses.ever(index)) && !self.is_stranger(index) {
             self.start(index).await?;
         }
         self.healed(index, "pause", self.running(index) == 0 || !node.is_paused().await?)

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use squall_history::{Entry, Note};
 
 use crate::protocol::Members;
 use crate::{Deployment, Error};
@@ -108,6 +109,43 @@ async fn settle(
         tokio::time::sleep(TRY_EVERY).await;
     }
     Ok(deployment.roll.standing(node))
+}
+
+/// How long a healed cluster may take to finish a change of members.
+const FINISH_LIMIT: Duration = Duration::from_secs(15);
+/// No injection has this number: whatever held a node down has let go when changes are finished.
+const NOBODY: u32 = u32::MAX;
+
+/// Finishes what is pending, once everything is healed: a node that was to leave leaves, or is seen to be a member;
+/// one that was to join joins. What the cluster does not agree to even then is said in the log, and shows as a
+/// cluster that has not recovered.
+pub(crate) async fn finish(deployment: &Deployment) -> Result<(), Error> {
+    for node in 0..deployment.nodes.len() {
+        let was = deployment.roll.standing(node);
+        let is = match was {
+            Standing::Member | Standing::Out => continue,
+            Standing::Leaving => remove(deployment, node, FINISH_LIMIT).await?,
+            Standing::Joining => join(deployment, NOBODY, node, FINISH_LIMIT).await?,
+        };
+        if is == Standing::Out {
+            // It is no part of the cluster any more; a server that goes on would only ask to be let in.
+            deployment.nodes[node].kill().await?;
+        }
+        note(deployment, node, was, is);
+    }
+    Ok(())
+}
+
+fn note(deployment: &Deployment, node: usize, was: Standing, is: Standing) {
+    let name = deployment.name(node);
+    let text = match is {
+        Standing::Member => format!("{name} is a member, as the cluster says itself"),
+        Standing::Out => format!("{name} was removed, as the cluster says itself"),
+        Standing::Leaving | Standing::Joining => format!("what became of {name} is not known after healing"),
+    };
+    let data = [("was", was), ("is", is)].map(|(key, s)| (key.to_owned(), serde_json::json!(s))).into();
+    let (kind, node) = ("membership".to_owned(), Some(name));
+    deployment.recorder.note(|time| Entry::Note(Box::new(Note { time, kind, node, text, data })));
 }
 
 fn capability(deployment: &Deployment) -> Result<&dyn Members, Error> {

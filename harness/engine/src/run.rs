@@ -7,20 +7,20 @@
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
-use squall_cluster::{Capability, Cluster, ClusterSpec, ExitEvent, Provider};
-use squall_history::{
-    Entry, MESSAGES_FILE, NodeInfo, Note, Phase, RunHeader, SCHEMA_VERSION, SeenMessage, write_messages,
-};
+use squall_cluster::{Capability, Cluster, ClusterSpec, Provider};
+use squall_history::{Entry, MESSAGES_FILE, Note, Phase, SeenMessage, write_messages};
 use tokio::task::JoinSet;
 
 use crate::deployment::Deployment;
 use crate::generator::Rate;
 use crate::layers::Layers;
+use crate::notes::{header, note_exit};
+use crate::progress::{Progress, Watched};
 use crate::protocol::{Layout, Nemesis, NodeLayout, Setting, Target, Workload};
 use crate::recorder::{Recorder, RunClock, Watcher, Writing};
 use crate::scheduler::{Driven, Stage, Worker, close, drive};
@@ -80,41 +80,6 @@ pub struct Finished {
     pub recovery_seconds: Option<f64>,
     /// Why the run ended early, if it did.
     pub stopped: Option<String>,
-}
-
-/// What a person may watch while a run goes on.
-#[derive(Clone, Debug, Default)]
-pub struct Progress(Arc<Mutex<Watched>>);
-
-/// A look at a run.
-#[derive(Clone, Debug, Default)]
-pub struct Watched {
-    /// The current phase.
-    pub phase: String,
-    /// When it began.
-    pub since: Option<Instant>,
-    /// Counts, once clients act.
-    pub recorder: Option<Recorder>,
-    /// What faults act on, once it exists.
-    pub deployment: Option<Arc<Deployment>>,
-}
-
-impl Progress {
-    /// How it stands.
-    pub fn look(&self) -> Watched {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn set(&self, change: impl FnOnce(&mut Watched)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-
-    fn phase(&self, name: &str) {
-        self.set(|w| {
-            w.phase = name.to_owned();
-            w.since = Some(Instant::now());
-        });
-    }
 }
 
 /// How long a node whose data was spoilt may take to find that out.
@@ -517,40 +482,4 @@ impl Nemesis for Calm {
     async fn run(self: Box<Self>, _deployment: Arc<Deployment>, _until: u64) -> Result<(), Error> {
         Ok(())
     }
-}
-
-fn header(spec: &RunSpec, layout: &Layout, version: &str) -> RunHeader {
-    RunHeader {
-        schema_version: SCHEMA_VERSION,
-        name: spec.name.clone(),
-        target: spec.target.name().to_owned(),
-        target_version: version.to_owned(),
-        workload: spec.workload.name().to_owned(),
-        consistency: spec.consistency.clone(),
-        seed: spec.seed,
-        nodes: layout
-            .nodes
-            .iter()
-            .map(|n| NodeInfo { name: n.name.clone(), address: n.address.to_string() })
-            .collect(),
-        concurrency: spec.workers as u32,
-        started_unix_nanos: monitor::unix_nanos(SystemTime::now()) as u64,
-        options: spec.options.clone(),
-    }
-}
-
-fn note_exit(recorder: &Recorder, name: &str, event: &ExitEvent, excused: bool) {
-    let mut data = std::collections::BTreeMap::from([
-        ("program".to_owned(), Json::from(event.program.clone())),
-        ("expected".to_owned(), event.expected.into()),
-        ("excused".to_owned(), excused.into()),
-    ]);
-    match event.exit {
-        squall_cluster::Exit::Code(code) => data.insert("code".into(), code.into()),
-        squall_cluster::Exit::Signal(signal) => data.insert("signal".into(), signal.into()),
-    };
-    let how = if event.expected { "was ended" } else { "ended by itself" };
-    let text = format!("`{}` on {name} {how}: {}", event.program, event.exit);
-    let node = Some(name.to_owned());
-    recorder.note(|time| Entry::Note(Box::new(Note { time, kind: "exit".into(), node, text, data })));
 }

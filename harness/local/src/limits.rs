@@ -26,7 +26,7 @@ pub(crate) struct LocalLimits {
     channel: Arc<Channel>,
     /// Whether a pause has the say over stopping and continuing. Held by whoever sends such signals.
     paused: Arc<Mutex<bool>>,
-    throttle: StdMutex<Option<JoinHandle<()>>>,
+    throttle: StdMutex<Option<(f64, JoinHandle<()>)>>,
 }
 
 impl LocalLimits {
@@ -46,8 +46,15 @@ impl LocalLimits {
         *self.paused.lock().await = false;
     }
 
-    fn replace(&self, task: Option<JoinHandle<()>>) -> Option<JoinHandle<()>> {
-        std::mem::replace(&mut *self.throttle.lock().unwrap_or_else(PoisonError::into_inner), task)
+    fn replace(&self, throttle: Option<(f64, JoinHandle<()>)>) -> Option<JoinHandle<()>> {
+        let mut own = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *own, throttle).map(|(_, task)| task)
+    }
+
+    /// The share that is in force: none once the task that sees to it has ended.
+    fn share(&self) -> Option<f64> {
+        let own = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
+        own.as_ref().filter(|(_, task)| !task.is_finished()).map(|(share, _)| *share)
     }
 }
 
@@ -94,7 +101,7 @@ impl Limits for LocalLimits {
         drop(paused);
         if let Some(share) = share {
             let task = tokio::spawn(throttle(Arc::clone(&self.channel), Arc::clone(&self.paused), share));
-            self.replace(Some(task));
+            self.replace(Some((share, task)));
         }
         Ok(())
     }
@@ -109,6 +116,7 @@ impl Limits for LocalLimits {
                 cpu_seconds: ticks as f64 / ticks_per_second(),
                 memory_bytes: memory,
                 memory_limit_bytes: limit,
+                cpu_share: self.share(),
             }),
             other => Err(Error::Broken(format!("{} answered what it uses with {other:?}", self.name))),
         }

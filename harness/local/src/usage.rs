@@ -59,10 +59,18 @@ pub(crate) fn usage() -> Result<Answer, Failed> {
         memory += kilobytes.unwrap_or(0) * 1024;
         let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap_or_default();
         let soft = limits.lines().find_map(|line| line.strip_prefix("Max data size"));
-        let soft = soft.and_then(|text| text.split_whitespace().next()?.parse::<u64>().ok());
-        limit = limit.into_iter().chain(soft).min();
+        limit = limit.into_iter().chain(soft.and_then(laid)).min();
     }
     Ok(Answer::Used { ticks, memory, limit })
+}
+
+/// Of the soft and the hard limit as the kernel writes them: the soft one, where it is below the other. A limit
+/// that is the machine's own was not laid by us.
+fn laid(limits: &str) -> Option<u64> {
+    let (soft, hard) = limits.trim_start().split_once(char::is_whitespace)?;
+    let soft = soft.parse::<u64>().ok()?;
+    let hard = hard.split_whitespace().next()?.parse::<u64>();
+    hard.map_or(true, |hard| soft < hard).then_some(soft)
 }
 
 /// Sets the soft limit of every process, or puts it back to the hard one.

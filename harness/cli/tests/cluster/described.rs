@@ -26,6 +26,14 @@ pub fn redis_loses_what_it_acknowledged() {
     as_expected(&campaign("redis-sentinel", "campaign.yaml"));
 }
 
+/// An answer that is lost on a silent connection, or a datagram that comes twice, adds an element a second time; the
+/// same client without its retry is right.
+pub fn a_retry_that_is_one_too_many_is_found() {
+    for file in ["half-open.yaml", "duplication.yaml", "sound.yaml"] {
+        as_expected(&campaign("toy-retry", file));
+    }
+}
+
 /// Write skew at repeatable read, lost updates at read committed, nothing at serializable, old news on standbys.
 pub fn postgresql_keeps_to_its_levels() {
     for file in ["read-committed.yaml", "repeatable-read.yaml", "serializable.yaml", "standbys.yaml"] {

@@ -42,7 +42,11 @@ fn main() -> ExitCode {
             .needs(Need::Can(Capability::Disk)),
         clusters("members_come_and_go_and_versions_change", faults::members_and_upgrades),
         clusters("members_of_etcd_come_and_go", faults::etcd_members).needs(etcd()),
+        Test::new("every_fault_has_a_page", faults::pages),
         clusters("steps_wait_for_events", faults::triggers),
+        clusters("clocks_wander_and_swarms_differ", faults::clocks_and_swarms)
+            .needs(Need::Can(Capability::Clock)),
+        clusters("a_watchdog_restarts_what_exits", faults::watchdog).needs(Need::Can(Capability::Disk)),
         clusters("a_failure_is_found_again_and_made_smaller", faults::again_and_smaller)
             .needs(Need::Can(Capability::Clock)),
         clusters("example_raftkv_without_fsync", examples::raftkv_without_fsync)
@@ -78,6 +82,8 @@ fn main() -> ExitCode {
         clusters("redis_loses_what_it_acknowledged", described::redis_loses_what_it_acknowledged)
             .needs(Need::Program("redis-server", "redis-server"))
             .needs(Need::Program("redis-sentinel", "redis-sentinel"))
+            .needs(Need::Program("python3", "python3")),
+        clusters("a_retry_that_is_one_too_many_is_found", described::a_retry_that_is_one_too_many_is_found)
             .needs(Need::Program("python3", "python3")),
         clusters("postgresql_keeps_to_its_levels", described::postgresql_keeps_to_its_levels)
             .needs(Need::Program("/usr/lib/postgresql/15/bin/postgres", "postgresql-15"))

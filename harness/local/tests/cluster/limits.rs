@@ -47,8 +47,10 @@ async fn cpu() {
     let limited = share(pid).await;
     assert!(limited < 0.4, "{limited}");
     let counted = limits.usage().await.unwrap().cpu_seconds;
+    assert_eq!(limits.usage().await.unwrap().cpu_share, Some(0.1));
     assert!((counted - ticks(pid) as f64 / 100.0).abs() < 0.5, "{counted}");
     limits.cpu(None).await.unwrap();
+    assert_eq!(limits.usage().await.unwrap().cpu_share, None);
     let from = ticks(pid);
     eventually("it runs on", || async { ticks(pid) > from + 20 }).await;
     assert!(!host.node(0).is_paused().await.unwrap());
@@ -83,6 +85,7 @@ async fn memory() {
     let shown = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
     assert!(shown.lines().any(|l| l.starts_with("Max data size") && l.contains(" 67108864 ")), "{shown}");
     limits.memory(None).await.unwrap();
+    assert_eq!(limits.usage().await.unwrap().memory_limit_bytes, None);
     assert_eq!(ask(node, &["hoard", "256"]).await, "given");
     host.down().await;
 }

@@ -286,7 +286,8 @@ impl Check for Strongest {
     }
 }
 
-/// To ask for the strongest model is to be content with any: only a history that satisfies none is invalid.
+/// To ask for the strongest model is to be content with any: only a history that satisfies none is invalid, and
+/// what convicts it are the violations of the weakest.
 fn verdict_of(map: &Standing, holds: &[&'static Model], violated: &[&'static Model]) -> Verdict {
     if !holds.is_empty() {
         let proof = strongest(holds).into_iter().find_map(|name| match map.answer(name) {
@@ -296,8 +297,8 @@ fn verdict_of(map: &Standing, holds: &[&'static Model], violated: &[&'static Mod
         return Verdict { certificate: proof, ..Verdict::valid("strongest") };
     }
     let mut found: Vec<Anomaly> = Vec::new();
-    for m in violated {
-        if let Answer::Violated(anomalies) = map.answer(m.name) {
+    for name in split_weakest(violated).0 {
+        if let Answer::Violated(anomalies) = map.answer(name) {
             let fresh = anomalies.into_iter().filter(|a| found.iter().all(|f| f.kind != a.kind));
             found.extend(fresh.collect::<Vec<_>>());
         }

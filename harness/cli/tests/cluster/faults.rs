@@ -239,9 +239,10 @@ pub fn again_and_smaller() {
         asked.arg(command).arg(&run).arg("--store").arg(dir.path().join("more")).args(["--format", "json"]);
         finish(asked.args(more))
     };
-    let again = json("replay", &["--exact"]);
-    assert_eq!((again.json["again"].as_u64(), again.code), (Some(1), Some(1)), "{}", again.stderr);
-    assert!(again.stderr.contains("1 of 1: nonlinearizable"), "{}", again.stderr);
+    // By role, not by name: another node may lead this time.
+    let again = json("replay", &["--times", "2"]);
+    assert!(again.json["again"].as_u64() >= Some(1) && again.code == Some(1), "{}", again.stderr);
+    assert!(again.stderr.contains("of 2: nonlinearizable"), "{}", again.stderr);
     let shrunk = json("shrink", &["--times", "1", "--time-limit", "25s"]);
     assert_eq!(shrunk.code, Some(0), "{}", shrunk.stderr);
     assert!(shrunk.json["steps"].as_u64() < Some(3), "{}", shrunk.json);

@@ -54,7 +54,8 @@ pub fn many_runs_leave_nothing() {
     let code = child.wait().expect("it ends").code();
     assert!(matches!(code, Some(0 | 2)), "{code:?}: a run of two seconds may prove too little, no more");
     println!("least descriptors, threads, processes: early {early:?}, late {late:?}, {runs} runs");
-    assert!(late.0 <= early.0 + 2 && late.1 <= early.1 + 2 && late.2 <= early.2, "{early:?} → {late:?}");
+    // Idle threads of the runtime's pool live for ten seconds: as many as one run needs may be there at any time.
+    assert!(late.0 <= early.0 + 2 && late.1 <= early.1 + 8 && late.2 <= early.2, "{early:?} → {late:?}");
     let (interfaces, mounts) = machine();
     assert_eq!(before.0, interfaces);
     assert_eq!(before.1.lines().count(), mounts.lines().count(), "{mounts}");

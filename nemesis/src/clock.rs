@@ -145,7 +145,7 @@ impl Walk {
         let most = (field::<f64>(plan, "step_seconds")? * 1e9) as i64;
         let period = field::<f64>(plan, "period_seconds")?;
         // A person may have changed the plan: without a wait, walking would take a processor.
-        if most < 1 || !(period >= 0.001 && period < 3600.0) {
+        if most < 1 || !(0.001..3600.0).contains(&period) {
             return Err(Error::Config(
                 "a walk needs steps of 1 ns and periods of 1 ms to 1 h at least".into(),
             ));

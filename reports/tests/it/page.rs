@@ -164,7 +164,11 @@ fn a_cycle_is_drawn_as_arrows_and_told_step_by_step() {
     };
     let (_, page) = page("cycle", &history, &[Verdict::from_anomalies("serializable", vec![anomaly])]);
     for kind in ["e-ww", "e-wr", "e-rw"] {
-        assert_eq!(page.matches(&format!("<g class=\"edge faint {kind}\">")).count(), 1, "in the picture of its time");
+        assert_eq!(
+            page.matches(&format!("<g class=\"edge faint {kind}\">")).count(),
+            1,
+            "in the picture of its time"
+        );
         assert_eq!(page.matches(&format!("<span class=\"chip {kind}\">")).count(), 1, "each step is told");
     }
     let count = |class: &str| page.matches(&format!("<g class=\"edge {class}\">")).count();

@@ -26,7 +26,9 @@ impl Toy {
                 map.get("forgetful").is_some_and(|v| v == true)
             }
             other => {
-                return Err(Error::Config(format!("options of `toy`: forgetful, true or false; not {other}")));
+                return Err(Error::Config(format!(
+                    "options of `toy`: forgetful, true or false; not {other}"
+                )));
             }
         };
         Ok(Arc::new(Toy { forgetful }))

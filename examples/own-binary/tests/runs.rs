@@ -41,7 +41,7 @@ fn a_true_toy_is_valid_by_its_own_model_and_check() {
     assert_eq!(output.status.code(), Some(0), "{json}");
     let checks = &json["runs"][0]["checks"];
     assert_eq!(checks["no-negative"]["valid"], true, "{json}");
-    assert_eq!(checks["highest"]["valid"], true, "{json}");
+    assert_eq!(checks["linearizable"]["valid"], true, "{json}");
     // Some operations met a paused server, or the run would be vacuous; many more did not.
     assert!(json["runs"][0]["operations"]["ok"].as_u64().unwrap() > 100, "{json}");
 }
@@ -51,6 +51,6 @@ fn a_forgetful_toy_is_found_out_by_the_model() {
     let Some((output, json)) = run("{toy: {forgetful: true}}") else { return };
     assert_eq!(output.status.code(), Some(1), "{json}");
     let checks = &json["runs"][0]["checks"];
-    assert_eq!(checks["highest"]["valid"], false, "{json}");
+    assert_eq!(checks["linearizable"]["valid"], false, "{json}");
     assert_eq!(checks["no-negative"]["valid"], true, "{json}");
 }

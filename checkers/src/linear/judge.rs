@@ -26,7 +26,7 @@ const FRONTIER: &str = "frontier";
 const CERTIFIED_MOST: usize = 3_000_000;
 /// Configurations that may be made to find the order of a history that is known to be linearizable: so many,
 /// and so many for each operation.
-const ORDERED_MOST: (u64, u64) = (50_000, 30);
+const ORDERED_MOST: (u64, u64) = (250_000, 30);
 /// Below this many operations threads cost more than they bring.
 const PARALLEL: usize = 1000;
 

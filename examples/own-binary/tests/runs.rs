@@ -42,8 +42,8 @@ fn a_true_toy_is_valid_by_its_own_model_and_check() {
     let checks = &json["runs"][0]["checks"];
     assert_eq!(checks["no-negative"]["valid"], true, "{json}");
     assert_eq!(checks["linearizable"]["valid"], true, "{json}");
-    // Some operations met a paused server, or the run would be vacuous; many more did not.
-    assert!(json["runs"][0]["operations"]["ok"].as_u64().unwrap() > 100, "{json}");
+    // Code 0 says that enough of them were answered, too: a vacuous run is unknown.
+    assert_eq!(checks["vacuity"]["valid"], true, "{json}");
 }
 
 #[test]

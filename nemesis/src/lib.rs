@@ -23,6 +23,7 @@ mod restarts;
 mod script;
 mod storm;
 mod timing;
+mod topple;
 mod upgrade;
 mod victims;
 

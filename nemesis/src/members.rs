@@ -1,5 +1,6 @@
 //! Changes of members while the cluster serves: a node is removed, and comes back as a new one without its
-//! data, or as itself with them.
+//! data, or as itself with them; it follows without a vote for a while; or whoever leads is asked to remove all
+//! others at once, which it should refuse but for one.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -24,6 +25,10 @@ enum Kind {
     Replace,
     /// It is kept: the node itself comes back.
     Rejoin,
+    /// It goes on at once, but without a vote: that it gets back at the end.
+    Demote,
+    /// The leader is asked to remove every other node at once. They go on as if nothing had happened.
+    Shrink,
 }
 
 /// See the module.
@@ -76,7 +81,7 @@ impl Fault for Membership {
         let Some(members) = target.members() else {
             return Err(Error::Config(format!("`membership`: `{name}` cannot change its members")));
         };
-        if self.kinds.contains(&Kind::Rejoin) && !members.keeps_data() {
+        if self.kinds.iter().any(|k| *k != Kind::Replace) && !members.keeps_data() {
             return Err(Error::Config(format!(
                 "`membership`: a node that was removed from `{name}` cannot come back with its data; use `replace`"
             )));
@@ -103,14 +108,24 @@ impl Fault for Membership {
             let description = "changed nothing: an earlier change of members is still pending".into();
             return Ok(Box::new(Removed { node, kind, description, standing: Standing::Member }));
         }
+        if kind == Kind::Shrink {
+            return shrink(on, node).await;
+        }
         // A node that learns that it was removed may end by itself.
         deployment.excuses.begin(on.id, node);
         let standing = membership::remove(deployment, node, REMOVE_LIMIT).await?;
-        if standing == Standing::Out {
-            deployment.hold_down(on.id, node).await?;
+        match standing {
+            Standing::Out if kind == Kind::Demote => {
+                membership::follow(deployment, node, REMOVE_LIMIT).await?;
+            }
+            Standing::Out => {
+                deployment.hold_down(on.id, node).await?;
+            }
+            _ => {}
         }
         let who = names(deployment, &nodes);
         let description = match standing {
+            Standing::Out if kind == Kind::Demote => format!("took its vote from {who}"),
             Standing::Out => format!("removed {who} from the cluster"),
             _ => format!("asked for {who} to be removed, which is still pending"),
         };
@@ -147,7 +162,9 @@ impl Injected for Removed {
         }
         let removed = standing == Standing::Out;
         if removed {
-            deployment.hold_down(on.id, node).await?;
+            if self.kind != Kind::Demote {
+                deployment.hold_down(on.id, node).await?;
+            }
             if self.kind == Kind::Replace {
                 wipe(on, node).await?;
             }
@@ -163,6 +180,68 @@ impl Injected for Removed {
             (false, _) => "whether it was removed is not known",
         };
         Ok(Evidence { effective: removed, description: description.into(), measured })
+    }
+}
+
+/// Asks whoever leads (else the node drawn) to remove everyone else at once.
+async fn shrink(on: &Injection, drawn: usize) -> Result<Box<dyn Injected>, Error> {
+    let deployment = &on.deployment;
+    let leader = deployment.leader.now().map_or(drawn, |(leader, _)| leader);
+    let others: Vec<usize> = (0..deployment.nodes.len())
+        .filter(|node| *node != leader && deployment.roll.standing(*node) == Standing::Member)
+        .collect();
+    for &node in &others {
+        deployment.excuses.begin(on.id, node);
+    }
+    let agreed = membership::ask_removals(deployment, leader, &others).await?;
+    let (who, all) = (deployment.name(leader), names(deployment, &others));
+    let description = format!("asked {who} to remove {all} at once; it agreed to {agreed}");
+    Ok(Box::new(Shrunk { leader, others, agreed, description }))
+}
+
+struct Shrunk {
+    leader: usize,
+    others: Vec<usize>,
+    agreed: usize,
+    description: String,
+}
+
+#[async_trait]
+impl Injected for Shrunk {
+    fn nodes(&self) -> Vec<usize> {
+        let mut nodes = self.others.clone();
+        nodes.push(self.leader);
+        nodes
+    }
+
+    fn description(&self) -> String {
+        self.description.clone()
+    }
+
+    async fn end(self: Box<Self>, on: &Injection) -> Result<Evidence, Error> {
+        let deployment = &on.deployment;
+        // What was asked for may have been lost, may still happen, or has happened: one by one each is removed for
+        // certain, and comes back.
+        let mut back = 0;
+        for &node in &self.others {
+            if membership::remove(deployment, node, REMOVE_LIMIT).await? == Standing::Out {
+                back += usize::from(
+                    membership::join(deployment, on.id, node, JOIN_LIMIT).await? == Standing::Member,
+                );
+            }
+            deployment.excuses.end(on.id, node);
+        }
+        let mut measured = Map::new();
+        measured.insert("agreed".into(), self.agreed.into());
+        measured.insert("back".into(), back.into());
+        let (asked, agreed) = (self.others.len(), self.agreed);
+        Ok(Evidence {
+            effective: asked > 0,
+            description: format!(
+                "{agreed} of {asked} removals were agreed to; {back} nodes were taken out and in again"
+            ),
+            measured,
+        })
     }
 }
 

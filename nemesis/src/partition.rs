@@ -141,7 +141,7 @@ fn resolve(plan: &Map<String, Json>, deployment: &Deployment) -> Result<Resolved
         return Err(Error::Config("the planned partition names nodes that are not there".into()));
     }
     let alone = match (shape, exact(plan)?) {
-        (Shape::IsolateLeader, Some(exact)) => exact.first().copied(),
+        (Shape::IsolateLeader | Shape::IsolateOne, Some(exact)) => exact.first().copied(),
         (Shape::IsolateLeader, None) => deployment.leader.now().map(|(leader, _)| leader),
         _ => None,
     };

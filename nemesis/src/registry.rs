@@ -17,6 +17,7 @@ use crate::power::{PowerLoss, TornWrite};
 use crate::process::{Kill, Pause, RestartAll};
 use crate::quality::OnLinks;
 use crate::restarts::{CrashLoop, GracefulStop, RollingRestart};
+use crate::topple::Topple;
 use crate::upgrade::Upgrade;
 
 /// The faults that a campaign can name.
@@ -40,6 +41,11 @@ pub fn faults() -> Vec<FaultKind> {
             "link-quality",
         ),
         kind::<Flap>("flap", "lets links go down and come up in turn, until they hold", "links"),
+        kind::<Topple>(
+            "topple",
+            "cuts off each new leader some time after its election, and lets the one before come back",
+            "links, and a target that says who leads",
+        ),
         kind::<Kill>("kill", "kills a node's programs (SIGKILL) and starts them again later", "nodes"),
         kind::<Pause>("pause", "stops a node's programs (SIGSTOP) and lets them go on later", "nodes"),
         kind::<RestartAll>("restart-all", "kills every node at once and starts all again", "nodes"),

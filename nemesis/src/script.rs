@@ -1,5 +1,8 @@
 //! Fixed timelines and triggers: each step says when it begins, what it does and for how long.
 //!
+//! A step at a time may come back every so often. A step that waits for a line in a log may strike the very node
+//! that wrote it: by then it may be known to nobody else who votes or leads.
+//!
 //! A step that waits for an event is armed when the main phase begins, and again after each time that it was
 //! carried out. An event that never comes leaves its step out, and the run's checks then say that the fault was
 //! never injected. What a fault does within a step follows from the seed and the step's place, unless the step
@@ -22,6 +25,7 @@ use tokio::task::JoinSet;
 
 use crate::inject::{Planned, perform};
 use crate::storm::fits;
+use crate::victims::EXACT;
 
 /// What a step waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,8 +41,8 @@ pub enum Event {
 /// When a step begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum When {
-    /// So long after the main phase began.
-    At(Duration),
+    /// So long after the main phase began, and then every so often, if it says how often.
+    At(Duration, Option<Duration>),
     /// So long after an event.
     After(Event, Duration),
 }
@@ -56,6 +60,8 @@ pub struct Step {
     pub times: u32,
     /// Parts of what would be drawn otherwise, such as `nodes`.
     pub plan: Map<String, Json>,
+    /// Whether it strikes the node in whose log the text was, whomever its faults are aimed at.
+    pub on_writer: bool,
 }
 
 /// See the module.
@@ -67,6 +73,14 @@ pub struct Script {
 
 /// Numbers of injections of a script begin here: those of a storm are beside them, from 0.
 const FIRST_ID: u32 = 1_000_000;
+/// A step that comes back every so often comes no more often than this.
+const TIMES_MAX: u32 = 100_000;
+
+impl When {
+    fn comes_back(&self) -> bool {
+        matches!(self, When::At(_, Some(_)))
+    }
+}
 
 impl Script {
     /// These steps, each by itself.
@@ -79,7 +93,8 @@ impl Script {
         let mut next = FIRST_ID;
         let number = |step: &Step| {
             let first = next;
-            next += step.times.max(1) * step.faults.len() as u32;
+            let times = if step.when.comes_back() { TIMES_MAX } else { step.times.max(1) };
+            next += times * step.faults.len() as u32;
             (step.clone(), first)
         };
         self.steps.iter().map(number).collect()
@@ -138,33 +153,45 @@ struct Turn {
 impl Turn {
     async fn run(&self, step: Step, first: u32) -> Result<(), Error> {
         let clock = self.deployment.recorder.clock();
-        let times = if matches!(step.when, When::At(_)) { 1 } else { step.times };
+        let times = match step.when {
+            When::At(_, None) => 1,
+            When::At(_, Some(_)) => TIMES_MAX,
+            When::After(..) => step.times,
+        };
         for turn in 0..times {
+            let mut writer = None;
             let begin = match &step.when {
-                When::At(at) => self.from + at.as_nanos() as u64,
+                When::At(at, every) => self.from + (*at + every.unwrap_or_default() * turn).as_nanos() as u64,
                 When::After(event, delay) => {
-                    if !self.happens(event).await {
-                        return Ok(());
-                    }
+                    let Some(seen) = self.happens(event).await else { return Ok(()) };
+                    writer = seen.filter(|_| step.on_writer);
                     clock.now() + delay.as_nanos() as u64
                 }
             };
+            // What lasts longer than its period leaves out the turns that it covers.
+            let missed = step.when.comes_back() && turn > 0 && begin < clock.now();
+            if missed {
+                continue;
+            }
             if begin >= self.until || !self.sleep_until(begin).await {
                 return Ok(());
             }
-            self.inject(&step, first + turn * step.faults.len() as u32, begin).await?;
+            self.inject(&step, first + turn * step.faults.len() as u32, begin, writer).await?;
         }
         Ok(())
     }
 
     /// All faults of a step, begun and ended together.
-    async fn inject(&self, step: &Step, first: u32, begin: u64) -> Result<(), Error> {
+    async fn inject(&self, step: &Step, first: u32, begin: u64, on: Option<usize>) -> Result<(), Error> {
         let end = begin + step.lasts.as_nanos() as u64;
         let mut together = JoinSet::new();
         for (place, fault) in step.faults.iter().enumerate() {
             let id = first + place as u32;
             let mut plan = fault.plan(&mut self.seed.fault(u64::from(id)), self.deployment.nodes.len());
             plan.extend(step.plan.clone());
+            if let Some(node) = on {
+                plan.insert(EXACT.into(), vec![node].into());
+            }
             let planned = Planned { id, begin: begin - self.from, end: end - self.from, plan };
             let (fault, deployment, until) = (fault.clone(), self.deployment.clone(), self.until);
             together.spawn(async move {
@@ -190,8 +217,8 @@ impl Turn {
         }
     }
 
-    /// Waits for an event; false if the main phase ends first.
-    async fn happens(&self, event: &Event) -> bool {
+    /// Waits for an event; nothing if the main phase ends first. With a text in a log comes the node that wrote it.
+    async fn happens(&self, event: &Event) -> Option<Option<usize>> {
         let deployment = &self.deployment;
         let leader = deployment.leader.now();
         let ok = deployment.recorder.tally().ok.load(Relaxed);
@@ -200,25 +227,25 @@ impl Turn {
             logs.skip(deployment);
         }
         while deployment.recorder.clock().now() < self.until {
-            let (so, again) = match event {
+            let (seen, again) = match event {
                 Event::LeaderChange => {
                     let now = deployment.leader.now();
-                    (now.is_some() && now != leader, Duration::from_millis(10))
+                    ((now.is_some() && now != leader).then_some(None), Duration::from_millis(10))
                 }
                 Event::OkOperations(count) => {
                     let now = deployment.recorder.tally().ok.load(Relaxed);
-                    (now.saturating_sub(ok) >= *count, Duration::from_millis(2))
+                    ((now.saturating_sub(ok) >= *count).then_some(None), Duration::from_millis(2))
                 }
-                Event::Log(text) => (logs.news(deployment).contains(text), Duration::from_millis(20)),
+                Event::Log(text) => (logs.writer(deployment, text).map(Some), LOOK_EVERY),
             };
-            if so {
-                return true;
+            if seen.is_some() {
+                return seen;
             }
             if !self.sleep_until(deployment.recorder.clock().now() + again.as_nanos() as u64).await {
-                return false;
+                return None;
             }
         }
-        false
+        None
     }
 }
 
@@ -228,39 +255,52 @@ struct Logs(BTreeMap<PathBuf, u64>);
 
 /// A look at a log takes in no more: what is longer is taken in by the next.
 const LOOK_BYTES_MAX: u64 = 1 << 20;
+/// Between two looks at the logs.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 impl Logs {
     /// Passes over what stands there already: that is not waited for.
     fn skip(&mut self, deployment: &Deployment) {
-        for path in logs(deployment) {
+        for path in (0..deployment.nodes.len()).flat_map(|node| logs(deployment, node)) {
             let size = std::fs::metadata(&path).map_or(0, |m| m.len());
             self.0.insert(path, size);
         }
     }
 
-    /// What was written since the last look. A log that cannot be read has no news.
-    fn news(&mut self, deployment: &Deployment) -> String {
-        let mut news = Vec::new();
-        for path in logs(deployment) {
-            let Ok(mut file) = std::fs::File::open(&path) else { continue };
-            let size = file.metadata().map_or(0, |m| m.len());
-            let seen = self.0.entry(path).or_default();
-            if size > *seen && file.seek(SeekFrom::Start(*seen)).is_ok() {
-                let read = file.take(LOOK_BYTES_MAX).read_to_end(&mut news).unwrap_or(0);
-                *seen += read as u64;
-                // A line that is half written is read again, whole.
-                let rest = news.iter().rev().take_while(|byte| **byte != b'\n').count();
-                *seen -= (rest as u64).min(read as u64);
+    /// The first node that wrote this text since the last look. Every log is looked at.
+    fn writer(&mut self, deployment: &Deployment, text: &str) -> Option<usize> {
+        let mut writer = None;
+        for node in 0..deployment.nodes.len() {
+            for path in logs(deployment, node) {
+                if self.news(path).contains(text) {
+                    writer = writer.or(Some(node));
+                }
             }
+        }
+        writer
+    }
+
+    /// What was written since the last look. A log that cannot be read has no news.
+    fn news(&mut self, path: PathBuf) -> String {
+        let mut news = Vec::new();
+        let Ok(mut file) = std::fs::File::open(&path) else { return String::new() };
+        let size = file.metadata().map_or(0, |m| m.len());
+        let seen = self.0.entry(path).or_default();
+        if size > *seen && file.seek(SeekFrom::Start(*seen)).is_ok() {
+            file.take(LOOK_BYTES_MAX).read_to_end(&mut news).unwrap_or(0);
+            // A line that is half written is read again, whole.
+            let whole = news.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            news.truncate(whole);
+            *seen += whole as u64;
         }
         String::from_utf8_lossy(&news).into_owned()
     }
 }
 
-/// All logs of all nodes.
-fn logs(deployment: &Deployment) -> Vec<PathBuf> {
-    let folders = deployment.nodes.iter().filter_map(|node| std::fs::read_dir(node.log_dir()).ok());
-    let paths = folders.flatten().filter_map(Result::ok).map(|entry| entry.path());
+/// All logs of a node.
+fn logs(deployment: &Deployment, node: usize) -> Vec<PathBuf> {
+    let Ok(folder) = std::fs::read_dir(deployment.nodes[node].log_dir()) else { return Vec::new() };
+    let paths = folder.filter_map(Result::ok).map(|entry| entry.path());
     paths.filter(|path| path.extension().is_some_and(|e| e == "log")).collect()
 }
 

@@ -3,6 +3,9 @@
 //! Injection `k` is the `k / lanes`-th of lane `k % lanes`; its offset, its length and its plan are a
 //! function of (seed, k). A lane is sequential: if the cluster is slow to take a fault, the lane falls
 //! behind rather than overlapping itself.
+//!
+//! A roving storm has fewer lanes than kinds: every injection draws its kind anew. So one run meets them all, a few
+//! at a time, and the cluster still gets something done.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -23,20 +26,35 @@ pub struct Storm {
     seed: Seed,
     timing: Timing,
     faults: Vec<Arc<dyn Fault>>,
+    // Of a roving storm.
+    lanes: Option<usize>,
 }
 
 impl Storm {
-    /// These kinds together.
+    /// These kinds together, each in a lane of its own.
     pub fn new(seed: Seed, timing: Timing, faults: Vec<Arc<dyn Fault>>) -> Self {
-        Storm { seed, timing, faults }
+        Storm { seed, timing, faults, lanes: None }
     }
 
-    /// What the seed decides for one lane, up to `length` nanoseconds.
-    fn lane(&self, lane: usize, nodes: usize, length: u64) -> Vec<Planned> {
+    /// So many lanes, in which each injection is of any of its kinds.
+    #[must_use]
+    pub fn roving(self, lanes: Option<usize>) -> Self {
+        Storm { lanes, ..self }
+    }
+
+    fn lanes(&self) -> usize {
+        match self.lanes {
+            Some(lanes) if !self.faults.is_empty() => lanes,
+            _ => self.faults.len(),
+        }
+    }
+
+    /// What the seed decides for one lane, up to `length` nanoseconds: each injection with its fault.
+    fn lane(&self, lane: usize, nodes: usize, length: u64) -> Vec<(Arc<dyn Fault>, Planned)> {
         let mut planned = Vec::new();
         let mut at = 0;
         for turn in 0.. {
-            let id = (lane + turn * self.faults.len()) as u32;
+            let id = (lane + turn * self.lanes()) as u32;
             let mut rng = self.seed.fault(u64::from(id));
             let begin = at + self.timing.draw_off(&mut rng, turn == 0);
             let end = begin + self.timing.draw_on(&mut rng);
@@ -44,7 +62,10 @@ impl Storm {
             if begin + self.timing.min.as_nanos() as u64 > length && turn > 0 || begin >= length {
                 break;
             }
-            planned.push(Planned { id, begin, end, plan: self.faults[lane].plan(&mut rng, nodes) });
+            let kind = if self.lanes.is_some() { rng.index(self.faults.len()) } else { lane };
+            let fault = self.faults[kind].clone();
+            let plan = fault.plan(&mut rng, nodes);
+            planned.push((fault, Planned { id, begin, end, plan }));
             at = end;
         }
         planned
@@ -64,9 +85,9 @@ impl Nemesis for Storm {
     async fn run(self: Box<Self>, deployment: Arc<Deployment>, until: u64) -> Result<(), Error> {
         let from = deployment.recorder.clock().now();
         let mut lanes = JoinSet::new();
-        for (lane, fault) in self.faults.iter().enumerate() {
+        for lane in 0..self.lanes() {
             let planned = self.lane(lane, deployment.nodes.len(), until.saturating_sub(from));
-            lanes.spawn(run_lane(fault.clone(), planned, from, until, deployment.clone()));
+            lanes.spawn(run_lane(planned, from, until, deployment.clone()));
         }
         let mut result = Ok(());
         while let Some(lane) = lanes.join_next().await {
@@ -91,8 +112,7 @@ pub(crate) fn fits(fault: &dyn Fault, target: &dyn Target) -> Result<(), Error> 
 }
 
 async fn run_lane(
-    fault: Arc<dyn Fault>,
-    planned: Vec<Planned>,
+    planned: Vec<(Arc<dyn Fault>, Planned)>,
     from: u64,
     until: u64,
     deployment: Arc<Deployment>,
@@ -104,7 +124,7 @@ async fn run_lane(
             () = deployment.stop.stopped() => false,
         }
     };
-    for injection in planned {
+    for (fault, injection) in planned {
         if !sleep_until(injection.begin).await {
             break;
         }

@@ -17,6 +17,8 @@ pub(crate) enum Victims {
     Majority,
     /// Whoever leads when the fault begins.
     Leader,
+    /// Any one that does not lead then.
+    Follower,
     /// Every node.
     All,
 }
@@ -31,6 +33,8 @@ pub(crate) fn plan(rng: &mut Rng, nodes: usize, among: &[Victims], plan: &mut Ma
     rng.shuffle(&mut order);
     let count = match victims {
         Victims::One | Victims::Leader => 1,
+        // The second takes the place of the first, should that lead.
+        Victims::Follower => 2,
         // Between one and the largest minority.
         Victims::Minority => 1 + rng.index((nodes - 1) / 2),
         Victims::Majority => (nodes / 2 + 1) + rng.index(nodes - nodes / 2 - 1),
@@ -57,6 +61,15 @@ pub(crate) fn resolve(plan: &Map<String, Json>, deployment: &Deployment) -> Resu
         Some(nodes) => nodes,
         None => match (field::<Victims>(plan, "targets")?, deployment.leader.now()) {
             (Victims::Leader, Some((leader, _))) => vec![leader],
+            (Victims::Follower, leader) => {
+                let leads = |node: &usize| leader.is_some_and(|(leader, _)| leader == *node);
+                let mut drawn: Vec<usize> = field(plan, "nodes")?;
+                // Alone, a node is struck whatever it does.
+                let chosen = drawn.iter().position(|node| !leads(node)).unwrap_or(0);
+                drawn.drain(..chosen);
+                drawn.truncate(1);
+                drawn
+            }
             _ => field(plan, "nodes")?,
         },
     };
@@ -100,12 +113,13 @@ mod tests {
     fn minorities_and_majorities_are_what_they_say() {
         for nodes in 1..=9usize {
             for k in 0..200 {
-                for among in EVERY_KIND {
+                for among in EVERY_KIND.into_iter().chain([Victims::Follower]) {
                     let mut drawn = Map::new();
                     plan(&mut Seed(3).fault(k), nodes, &[among], &mut drawn);
                     let count = field::<Vec<usize>>(&drawn, "nodes").unwrap().len();
                     match among {
                         Victims::One | Victims::Leader => assert_eq!(count, 1),
+                        Victims::Follower => assert_eq!(count, 2.min(nodes)),
                         Victims::Minority => {
                             assert!(count >= 1 && (nodes == 1 || 2 * count < nodes || nodes == 2))
                         }

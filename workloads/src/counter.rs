@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value as Json;
-use squall_checkers::Check;
+use squall_checkers::txn::watch::Watch;
 use squall_checkers::workload::counter::Counter as Bounds;
+use squall_checkers::{Budget, Check, Live};
 use squall_engine::generator::{Context, FinalReads, Generator, Key, KeyPool, Next};
 use squall_engine::protocol::{Setting, Workload, options};
 use squall_engine::{Error, Operation, units};
@@ -104,10 +105,17 @@ impl Workload for Counter {
         }
     }
 
+    fn live(&self, _consistency: &str) -> Option<Box<dyn Live>> {
+        Some(Box::new(Watch::new(Box::new(Bounds), Budget::default(), LIVE_EVERY)))
+    }
+
     fn floors(&self) -> Vec<(&'static str, u64)> {
         vec![("add", 10), ("read", 10)]
     }
 }
+
+/// While a run goes on it is judged again after so many operations at the earliest.
+const LIVE_EVERY: usize = 200;
 
 #[derive(Debug)]
 struct Traffic {

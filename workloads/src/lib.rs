@@ -11,6 +11,7 @@ mod counter;
 mod lease;
 mod lock;
 mod long_fork;
+mod mix;
 mod monotonic;
 mod queue;
 mod register;

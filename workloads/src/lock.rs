@@ -4,7 +4,8 @@
 //! watch for that; one who is told that the lease has ended gives up. So a holder that is cut off from its
 //! lease's keeper for longer than the lease still believes, and somebody else is given the lock: without a fence
 //! that breaks mutual exclusion, whatever the store is. `fenced: true` has every holder write to a resource that
-//! compares the token, and judges what that let through instead.
+//! compares the token, and judges what that let through instead. There some holders fall asleep, as a paused process
+//! does: they neither renew nor look, and write with their old token when they wake.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -39,6 +40,8 @@ struct Options {
     pause: Duration,
     /// Whether holders write through a fence, and that is judged.
     fenced: bool,
+    /// Under a fence: the share of holders that sleep for longer than their lease lives.
+    sleepers: f64,
 }
 
 impl Default for Options {
@@ -50,6 +53,7 @@ impl Default for Options {
             hold_max: Duration::from_secs(20),
             pause: Duration::from_millis(100),
             fenced: false,
+            sleepers: 0.25,
         }
     }
 }
@@ -73,6 +77,9 @@ impl Lock {
             return Err(Error::Config(
                 "`lock` needs keys >= 1, 0 < hold_min <= hold_max, and a ttl of at least 30ms".into(),
             ));
+        }
+        if !(0.0..=1.0).contains(&o.sleepers) {
+            return Err(Error::Config("`lock`: `sleepers` is a share, between 0 and 1".into()));
         }
         Ok(Arc::new(Lock { options: o }))
     }
@@ -132,6 +139,8 @@ struct Hold {
     // the lock.
     until: Option<u64>,
     renew_at: u64,
+    // Until when it sleeps, if it has yet to.
+    asleep: Option<u64>,
     over: bool,
 }
 
@@ -158,13 +167,19 @@ impl Generator for Traffic {
         let Some(hold) = self.holds.get_mut(&ctx.worker) else { return self.acquire(ctx) };
         let beat = o.ttl.as_nanos() as u64 / 3;
         let length = ctx.rng.log_uniform(o.hold_min.as_nanos() as f64, o.hold_max.as_nanos() as f64) as u64;
+        let sleeps = o.fenced && ctx.rng.chance(o.sleepers);
         let until = *hold.until.get_or_insert_with(|| {
-            hold.renew_at = ctx.time + beat;
-            ctx.time + length
+            // For longer than the lease, so that somebody else gets the lock and writes.
+            hold.asleep = sleeps.then_some(ctx.time + 6 * beat);
+            let begin = hold.asleep.unwrap_or(ctx.time);
+            hold.renew_at = begin + beat;
+            begin + length
         });
         let release = Value::list([hold.token.clone(), hold.lease.clone()]);
         let (f, value, at) = if hold.over {
             ("release", release, ctx.time)
+        } else if let Some(wakes) = hold.asleep.take() {
+            ("write", hold.token.clone(), wakes.max(ctx.time))
         } else {
             // Under a fence it writes four times a renewal.
             let next = if o.fenced { hold.renew_at.min(ctx.time + beat / 4) } else { hold.renew_at };
@@ -191,7 +206,10 @@ impl Generator for Traffic {
                 let Some((token, lease)) = event.value.as_pair() else { return };
                 let (token, lease) = (token.clone(), lease.clone());
                 let key = event.key.clone();
-                self.holds.insert(worker, Hold { key, token, lease, until: None, renew_at: 0, over: false });
+                self.holds.insert(
+                    worker,
+                    Hold { key, token, lease, until: None, renew_at: 0, asleep: None, over: false },
+                );
             }
             // It is not tried again: an unreleased lock ends with its lease.
             ("release", _) | (_, EventKind::Info) => drop(self.holds.remove(&worker)),
@@ -274,8 +292,17 @@ mod tests {
     }
 
     #[test]
+    fn a_sleeper_writes_when_its_lease_is_long_over() {
+        let seen = hold(Options { fenced: true, sleepers: 1.0, ..long() }, EventKind::Ok, "");
+        assert_eq!(seen[1].0, "write");
+        assert!(seen[1].1 - seen[0].1 >= 4_000_000_000, "{seen:?}");
+        let awake = hold(Options { sleepers: 1.0, ..long() }, EventKind::Ok, "");
+        assert_eq!(awake[1].0, "renew", "without a fence nobody sleeps");
+    }
+
+    #[test]
     fn under_a_fence_every_holder_writes() {
-        let seen = hold(Options { fenced: true, ..long() }, EventKind::Ok, "");
+        let seen = hold(Options { fenced: true, sleepers: 0.0, ..long() }, EventKind::Ok, "");
         let count = |f: &str| seen.iter().filter(|s| s.0 == f).count();
         assert!(count("write") > 2 * count("renew") && count("renew") >= 6, "{seen:?}");
     }
@@ -283,7 +310,13 @@ mod tests {
     #[test]
     fn it_is_decided_by_its_seed_and_nonsense_is_refused() {
         is_decided_by_its_seed(&Lock { options: Options::default() });
-        for bad in ["{\"keys\":0}", "{\"ttl\":\"0s\"}", "{\"hold_min\":\"30s\"}", "{\"lease\":1}"] {
+        for bad in [
+            "{\"keys\":0}",
+            "{\"ttl\":\"0s\"}",
+            "{\"hold_min\":\"30s\"}",
+            "{\"lease\":1}",
+            "{\"sleepers\":2}",
+        ] {
             assert!(Lock::build(&serde_json::from_str(bad).unwrap()).is_err(), "{bad}");
         }
     }

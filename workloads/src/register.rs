@@ -1,7 +1,8 @@
 //! Registers: reads, writes and compare-and-set over keys that come and go.
 //!
 //! Written values are unique over the run, so that a read names its write. What a cas expects depends on the
-//! run: the value of its key that was last seen by anyone; all else is a function of the seed.
+//! run: the value of its key that was last seen by anyone; all else is a function of the seed. A delete is a write
+//! of nothing: absence is a state like any other, only one that is written more than once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,10 +34,11 @@ struct Options {
     life_min: Duration,
     #[serde(with = "units::duration")]
     life_max: Duration,
-    /// Shares of the three functions; they need not add up to one.
+    /// Shares of the functions; they need not add up to one.
     reads: f64,
     writes: f64,
     cas: f64,
+    deletes: f64,
     /// What it is judged by, instead of what the target promises.
     consistency: Option<String>,
 }
@@ -51,6 +53,7 @@ impl Default for Options {
             reads: 0.5,
             writes: 0.25,
             cas: 0.25,
+            deletes: 0.0,
             consistency: None,
         }
     }
@@ -65,10 +68,10 @@ pub(crate) struct Register {
 impl Register {
     pub(crate) fn build(given: &Json) -> Result<Arc<dyn Workload>, Error> {
         let options: Options = options("register", given)?;
-        let shares = [options.reads, options.writes, options.cas];
+        let shares = [options.reads, options.writes, options.cas, options.deletes];
         if shares.iter().any(|s| *s < 0.0 || !s.is_finite()) || shares.iter().sum::<f64>() <= 0.0 {
             return Err(Error::Config(
-                "`register`: reads, writes and cas are shares, not all of them zero".into(),
+                "`register`: reads, writes, cas and deletes are shares, not all of them zero".into(),
             ));
         }
         if options.keys == 0 || !(0.0..=1.0).contains(&options.hot) || options.life_max < options.life_min {
@@ -113,7 +116,8 @@ impl Workload for Register {
     }
 
     fn functions(&self) -> Vec<&'static str> {
-        [("read", self.options.reads), ("write", self.options.writes), ("cas", self.options.cas)]
+        let o = &self.options;
+        [("read", o.reads), ("write", o.writes), ("cas", o.cas), (DELETE, o.deletes)]
             .into_iter()
             .filter(|(_, share)| *share > 0.0)
             .map(|(f, _)| f)
@@ -164,9 +168,12 @@ impl Workload for Register {
     }
 
     fn floors(&self) -> Vec<(&'static str, u64)> {
-        self.functions().into_iter().map(|f| (f, 10)).collect()
+        self.functions().into_iter().filter(|f| *f != DELETE).map(|f| (f, 10)).collect()
     }
 }
+
+/// What a target must be able to do; in the history it is a write of nothing.
+const DELETE: &str = "delete";
 
 /// While a run goes on, models without an incremental form are judged again after so many operations at the
 /// earliest.
@@ -190,11 +197,13 @@ impl Generator for Traffic {
         let key = self.keys.pick(&mut ctx.rng, ctx.due);
         let fresh = Value::Int((ctx.index * ctx.workers as u64 + ctx.worker as u64) as i64 + 1);
         let o = &self.options;
-        let at = ctx.rng.unit() * (o.reads + o.writes + o.cas);
+        let at = ctx.rng.unit() * (o.reads + o.writes + o.cas + o.deletes);
         let op = if at < o.reads {
             Operation::read(&self.read, key.into(), Value::Nil)
         } else if at < o.reads + o.writes {
             Operation::new(&self.write, key.into(), fresh)
+        } else if at >= o.reads + o.writes + o.cas {
+            Operation::new(&self.write, key.into(), Value::Nil)
         } else {
             let old = self.seen.get(&key).cloned().unwrap_or_default();
             Operation::new(&self.cas, key.into(), Value::list([old, fresh]))
@@ -268,6 +277,21 @@ mod tests {
         assert!((1850..2150).contains(&count("read")), "{}", count("read"));
         assert!((850..1150).contains(&count("write")));
         assert!((850..1150).contains(&count("cas")));
+    }
+
+    #[test]
+    fn a_delete_is_a_write_of_nothing_that_the_target_must_know() {
+        let options = Options { deletes: 0.25, ..Options::default() };
+        let register = Register { options };
+        assert_eq!(register.functions(), ["read", "write", "cas", "delete"]);
+        assert!(register.floors().iter().all(|(f, _)| *f != "delete"));
+        let setting = Setting { seed: Seed(7), workers: 10, nodes: 5 };
+        let mut generator = register.generator(&setting);
+        let deletes = (0..1000).filter(|i| {
+            let mut ctx = Context::new(setting.seed, 3, 10, 3, *i, i * 1_000_000);
+            matches!(generator.next(&mut ctx), Next::Op(op, _) if &*op.f == "write" && op.value.is_nil())
+        });
+        assert!((150..250).contains(&deletes.count()));
     }
 
     #[test]

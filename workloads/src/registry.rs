@@ -10,6 +10,7 @@ use crate::counter::Counter;
 use crate::lease::Lease;
 use crate::lock::Lock;
 use crate::long_fork::LongFork;
+use crate::mix::Mix;
 use crate::monotonic::Monotonic;
 use crate::queue::Queue;
 use crate::register::Register;
@@ -122,6 +123,12 @@ pub fn workloads() -> Vec<WorkloadKind> {
             summary: "keys under leases that nobody renews: gone neither too early nor far too late",
             needs: "lease.grant, lease.read",
             build: Box::new(Lease::build),
+        },
+        WorkloadKind {
+            name: "mix",
+            summary: "several workloads at once, each with its own workers and judged by itself: `{of: [register, append]}`",
+            needs: "what its parts need",
+            build: Box::new(Mix::build),
         },
     ]
 }

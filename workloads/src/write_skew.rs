@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::Value as Json;
-use squall_checkers::Check;
+use squall_checkers::txn::watch::Watch;
 use squall_checkers::workload::write_skew::WriteSkew as Skew;
+use squall_checkers::{Budget, Check, Live};
 use squall_engine::generator::{Context, Generator, Next};
 use squall_engine::protocol::{Setting, Workload, options};
 use squall_engine::{Error, Operation};
@@ -52,10 +53,17 @@ impl Workload for WriteSkew {
         Ok(vec![Box::new(Skew)])
     }
 
+    fn live(&self, _consistency: &str) -> Option<Box<dyn Live>> {
+        Some(Box::new(Watch::new(Box::new(Skew), Budget::default(), LIVE_EVERY)))
+    }
+
     fn floors(&self) -> Vec<(&'static str, u64)> {
         vec![("insert", 20)]
     }
 }
+
+/// While a run goes on it is judged again after so many operations at the earliest.
+const LIVE_EVERY: usize = 200;
 
 /// Hands out pairs: the first who asks gets one table, the next the other.
 ///

@@ -1,7 +1,8 @@
 //! Checks of a run as a whole: what its operations, faults and notes say beside any model of the data.
 //!
 //! All are folds over one history: counts ([`Stats`], [`Errors`]), time ([`Latency`], [`Availability`],
-//! [`Failover`], [`Recovery`]), the state of the cluster ([`LogScan`], [`Exits`]) and whether the run proved
+//! [`Failover`], [`Recovery`]), the state of the cluster ([`LogScan`], [`Exits`],
+//! [`Terms`]) and whether the run proved
 //! anything at all ([`Vacuity`]). The folds that reports draw from ([`windows`], [`reigns`], [`rates`],
 //! [`latencies`], [`Quantiles`]) are public.
 //!
@@ -18,6 +19,7 @@ mod failover;
 mod latency;
 mod recovery;
 mod stats;
+mod terms;
 mod vacuity;
 mod windows;
 
@@ -31,5 +33,6 @@ pub use failover::Failover;
 pub use latency::{Bucket, Latency, Quantiles, latencies, rates};
 pub use recovery::Recovery;
 pub use stats::{Counts, Stats};
+pub use terms::Terms;
 pub use vacuity::Vacuity;
 pub use windows::{Reign, Window, leader_at, node_of, reigns, seconds, span, windows};

@@ -1,11 +1,12 @@
 //! Who is a member, as a state machine: a change of members that was asked for and not confirmed is pending
 //! until the cluster itself says what became of it.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use squall_history::{Entry, Note};
+use tokio::task::JoinSet;
 
 use crate::protocol::Members;
 use crate::{Deployment, Error};
@@ -73,6 +74,46 @@ pub async fn remove(deployment: &Deployment, node: usize, limit: Duration) -> Re
 pub async fn join(deployment: &Deployment, id: u32, node: usize, limit: Duration) -> Result<Standing, Error> {
     deployment.roll.set(node, Standing::Joining);
     settle(deployment, node, limit, Some(id)).await
+}
+
+/// Takes a removed node in again, without a vote: it follows, and [`join`] gives it its vote later. It keeps running.
+/// Says whether anybody agreed in time.
+pub async fn follow(deployment: &Deployment, node: usize, limit: Duration) -> Result<bool, Error> {
+    let members = capability(deployment)?;
+    deployment.roll.set(node, Standing::Joining);
+    let mut all = others(deployment, node);
+    all.push(node);
+    all.sort_unstable();
+    deployment.run_instead(node, members.joining(node, &all, &deployment.layout));
+    let begun = Instant::now();
+    while begun.elapsed() < limit {
+        if ask(deployment, members, node, true).await {
+            return Ok(true);
+        }
+        tokio::time::sleep(TRY_EVERY).await;
+    }
+    Ok(false)
+}
+
+/// Asks one node to remove others, all at once and without waiting for any of it; what comes of it is not known.
+/// Says how many requests were agreed to.
+pub async fn ask_removals(
+    deployment: &Arc<Deployment>,
+    leader: usize,
+    nodes: &[usize],
+) -> Result<usize, Error> {
+    capability(deployment)?;
+    let mut asked = JoinSet::new();
+    for &node in nodes {
+        deployment.roll.set(node, Standing::Leaving);
+        let deployment = deployment.clone();
+        asked.spawn(async move {
+            let Ok(members) = capability(&deployment) else { return false };
+            let removal = members.remove(leader, node, deployment.via());
+            matches!(tokio::time::timeout(TRY_LIMIT, removal).await, Ok(Ok(())))
+        });
+    }
+    Ok(asked.join_all().await.into_iter().filter(|agreed| *agreed).count())
 }
 
 /// Asks, looks, asks again, until the cluster says that it is so or time is up.

@@ -66,6 +66,7 @@ pub fn watch(deployment: Arc<Deployment>) -> JoinSet<()> {
 
 async fn watch_node(deployment: Arc<Deployment>, node: usize) {
     let mut clock_noted = 0.0f64;
+    let mut term_noted = None;
     loop {
         tokio::time::sleep(ASK_EVERY).await;
         let Some(protocol) = deployment.target.status() else {
@@ -77,6 +78,11 @@ async fn watch_node(deployment: Arc<Deployment>, node: usize) {
         let leads = status.as_ref().filter(|s| s.leads).map(|s| s.term);
         if let Some((leader, term)) = deployment.leader.saw(node, leads) {
             note_leader(&deployment, leader, term);
+        }
+        let says = status.as_ref().and_then(|s| s.durable_term.map(|term| (term, s.leads && s.term == term)));
+        if let Some((term, leads)) = says.filter(|says| term_noted != Some(*says)) {
+            term_noted = says;
+            note_term(&deployment, node, term, leads);
         }
         if let Some(theirs) = status.and_then(|s| s.wall_clock_unix_nanos) {
             let ours = (unix_nanos(asked) + unix_nanos(SystemTime::now())) / 2;
@@ -103,6 +109,19 @@ fn note_leader(deployment: &Deployment, leader: usize, term: u64) {
             text: format!("{name} leads in term {term}"),
             node: Some(name.clone()),
             data: [("term".to_owned(), term.into())].into(),
+        }))
+    });
+}
+
+fn note_term(deployment: &Deployment, node: usize, term: u64, leads: bool) {
+    let name = deployment.name(node);
+    deployment.recorder.note(|time| {
+        Entry::Note(Box::new(Note {
+            time,
+            kind: "term".into(),
+            text: format!("{name} {} term {term}", if leads { "leads in" } else { "is in" }),
+            node: Some(name.clone()),
+            data: [("term".to_owned(), term.into()), ("leads".to_owned(), leads.into())].into(),
         }))
     });
 }

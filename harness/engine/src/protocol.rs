@@ -178,6 +178,9 @@ pub struct NodeStatus {
     pub leads: bool,
     /// Its term, or whatever grows with each election.
     pub term: u64,
+    /// The term that it would know after a crash, where the target promises that at most one node leads in a term
+    /// and that no node's term goes back.
+    pub durable_term: Option<u64>,
     /// Its wall clock, nanoseconds since 1970, if it says.
     pub wall_clock_unix_nanos: Option<i128>,
 }

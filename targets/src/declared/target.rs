@@ -418,6 +418,6 @@ impl Status for Declared {
         let values = self.values(node, via.layout);
         let handle = self.nodes.get().and_then(|nodes| nodes.get(node));
         let leads = probe::ask(leader, node, handle, &values, via).await.is_ok();
-        Ok(NodeStatus { leads, term: self.terms.saw(node, leads), wall_clock_unix_nanos: None })
+        Ok(NodeStatus { leads, term: self.terms.saw(node, leads), ..NodeStatus::default() })
     }
 }

@@ -204,7 +204,7 @@ impl Status for Etcd {
         Ok(NodeStatus {
             leads: !reply.leader.is_empty() && reply.leader == reply.header.member_id,
             term: reply.raft_term.parse().unwrap_or(0),
-            wall_clock_unix_nanos: None,
+            ..NodeStatus::default()
         })
     }
 }

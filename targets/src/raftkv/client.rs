@@ -195,6 +195,7 @@ impl KvClient {
                 Ok((Method::POST, format!("{path}/append"), json!({ "item": op.value }).to_string()))
             }
             (_, "read") => Ok((Method::GET, format!("{path}{}", self.query()), String::new())),
+            ("register", "write") if op.value.is_nil() => Ok((Method::DELETE, path, String::new())),
             ("register", "write") => Ok((Method::PUT, path, json!({ "value": op.value }).to_string())),
             ("register", "cas") => {
                 let (old, new) = op.value.as_pair().ok_or("a cas takes [old, new]")?;

@@ -1,7 +1,7 @@
 //! Raft KV as squall starts and watches it.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -33,6 +33,8 @@ enum Reads {
     Session,
     /// Whatever the node has applied.
     Local,
+    /// Clients take turns: one reads by index, one by lease, one as sessions that tell each other what they saw.
+    Mixed,
 }
 
 impl Reads {
@@ -43,6 +45,7 @@ impl Reads {
             Reads::Lease => "lease",
             Reads::Session => "session",
             Reads::Local => "local",
+            Reads::Mixed => "mixed",
         }
     }
 }
@@ -64,6 +67,8 @@ struct Options {
     sessions: bool,
     /// How many entries are applied between two snapshots.
     snapshot_entries: Option<u64>,
+    /// Entries of one message between nodes, in bytes; one entry may exceed it.
+    append_bytes: Option<u64>,
     #[serde(with = "units::duration::option")]
     election_timeout: Option<Duration>,
     #[serde(with = "units::duration::option")]
@@ -77,6 +82,8 @@ pub(crate) struct RaftKv {
     given: Json,
     /// The greatest index that any client was told of.
     token: Arc<AtomicU64>,
+    /// Connections made so far.
+    connections: AtomicUsize,
 }
 
 impl RaftKv {
@@ -85,6 +92,7 @@ impl RaftKv {
             options: options("raftkv", given)?,
             given: given.clone(),
             token: Arc::default(),
+            connections: AtomicUsize::new(0),
         }))
     }
 }
@@ -124,6 +132,9 @@ impl Target for RaftKv {
         if let Some(entries) = o.snapshot_entries {
             argv.extend(["--snapshot-entries".to_owned(), entries.to_string()]);
         }
+        if let Some(bytes) = o.append_bytes {
+            argv.extend(["--append-bytes".to_owned(), bytes.to_string()]);
+        }
         for (flag, value) in [("--election-timeout", o.election_timeout), ("--heartbeat", o.heartbeat)] {
             if let Some(value) = value {
                 argv.extend([flag.to_owned(), units::format_duration(value)]);
@@ -146,20 +157,28 @@ impl Target for RaftKv {
     async fn connect(&self, node: usize, via: Via<'_>) -> Result<Box<dyn Client>, Error> {
         let http = Http::connect(node, CLIENT_PORT, via).await?;
         let o = &self.options;
-        let shared = o.shared_token.then(|| self.token.clone());
-        let sessions = Sessions { shared, numbered: o.sessions };
-        Ok(Box::new(KvClient::new(http, o.reads.consistency(), sessions)))
+        let shares = o.shared_token || o.reads == Reads::Mixed;
+        let sessions = Sessions { shared: shares.then(|| self.token.clone()), numbered: o.sessions };
+        let consistency = match o.reads {
+            // By rounds over the nodes, so that each node has some of each.
+            Reads::Mixed => {
+                let turn = self.connections.fetch_add(1, Ordering::Relaxed) / via.layout.nodes.len().max(1);
+                [Reads::ReadIndex, Reads::Lease, Reads::Session][turn % 3].consistency()
+            }
+            reads => reads.consistency(),
+        };
+        Ok(Box::new(KvClient::new(http, consistency, sessions)))
     }
 
     fn supports(&self, f: &str) -> bool {
-        is_known(f)
+        f == "delete" || is_known(f)
     }
 
     /// Changes go through the log in any mode. A session sees a prefix of it that never shrinks and holds its own
     /// changes; a local read sees some prefix, after a restart or on another node perhaps a shorter one.
     fn promises(&self) -> &str {
         match self.options.reads {
-            Reads::ReadIndex | Reads::Lease => "linearizable",
+            Reads::ReadIndex | Reads::Lease | Reads::Mixed => "linearizable",
             // It stands for everything that was completed before.
             Reads::Session if self.options.shared_token => "linearizable",
             Reads::Session => "sequential",
@@ -185,6 +204,8 @@ struct StatusReply {
     role: String,
     term: u64,
     #[serde(default)]
+    durable_term: Option<u64>,
+    #[serde(default)]
     wall_clock_unix_nanos: Option<i128>,
 }
 
@@ -198,6 +219,7 @@ impl Status for RaftKv {
         Ok(NodeStatus {
             leads: reply.role == "leader",
             term: reply.term,
+            durable_term: reply.durable_term,
             wall_clock_unix_nanos: reply.wall_clock_unix_nanos,
         })
     }

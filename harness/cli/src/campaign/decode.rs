@@ -44,6 +44,7 @@ fn read(node: &Node, campaign: &mut Campaign) -> Result<(), Complaint> {
     f.set("timing", &mut campaign.timing, timing)?;
     f.set("schedule", &mut campaign.schedule, |n| list(n, StepPlan::decode))?;
     f.set("swarm", &mut campaign.swarm, flag)?;
+    f.set("lanes", &mut campaign.lanes, |n| Ok(Some(whole(n, 1, 64)? as u32)))?;
     f.set("watchdog", &mut campaign.watchdog, |n| positive_duration(n).map(Some))?;
     f.set("pcap", &mut campaign.pcap, flag)?;
     f.set("exclude", &mut campaign.exclude, |n| list(n, Select::decode))?;

@@ -53,6 +53,8 @@ pub struct Campaign {
     pub schedule: Vec<StepPlan>,
     /// Whether each run draws which of its faults act, and how densely.
     pub swarm: bool,
+    /// How many faults of a set act at a time, each injection being of any of them; every kind by itself if nothing.
+    pub lanes: Option<u32>,
     /// After how long whatever exits by itself is started again; never if not said.
     #[serde(with = "units::duration::option")]
     pub watchdog: Option<Duration>,
@@ -161,6 +163,7 @@ impl Default for Campaign {
             timing: Timing::default(),
             schedule: Vec::new(),
             swarm: false,
+            lanes: None,
             watchdog: None,
             pcap: false,
             exclude: Vec::new(),

@@ -57,6 +57,9 @@ pub struct RunPlan {
     /// What acts at fixed times or after events.
     #[serde(default)]
     pub schedule: Vec<StepPlan>,
+    /// How many faults act at a time, each injection being of any of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lanes: Option<u32>,
     /// After how long whatever exits by itself is started again.
     #[serde(default, with = "units::duration::option")]
     pub watchdog: Option<Duration>,
@@ -96,7 +99,10 @@ impl RunPlan {
             target,
             workload,
             nemesis: Box::new(Together(vec![
-                Box::new(Storm::new(Seed(self.seed), self.timing.into(), faults)),
+                Box::new(
+                    Storm::new(Seed(self.seed), self.timing.into(), faults)
+                        .roving(self.lanes.map(|n| n as usize)),
+                ),
                 Box::new(Script::new(Seed(self.seed), steps)),
             ])),
             consistency: self.consistency.clone(),
@@ -106,10 +112,11 @@ impl RunPlan {
         })
     }
 
-    /// Names of every fault that the run is meant to have, each once.
+    /// Names of every fault that the run is meant to have, each once. Where kinds are drawn, some may not come up.
     pub fn kinds(&self) -> Vec<String> {
         let mut kinds: Vec<String> = Vec::new();
-        for cell in self.faults.iter().chain(self.schedule.iter().flat_map(|s| &s.faults)) {
+        let sure = self.faults.iter().filter(|_| self.lanes.is_none());
+        for cell in sure.chain(self.schedule.iter().flat_map(|s| &s.faults)) {
             if !kinds.contains(&cell.name) {
                 kinds.push(cell.name.clone());
             }

@@ -113,6 +113,7 @@ impl Campaign {
             faults,
             timing: self.timing,
             schedule: self.schedule.clone(),
+            lanes: self.lanes,
             watchdog: self.watchdog,
             pcap: self.pcap,
             consistency,

@@ -20,6 +20,9 @@ pub struct StepPlan {
     /// So long after the beginning of the main phase.
     #[serde(default, with = "units::duration::option", skip_serializing_if = "Option::is_none")]
     pub at: Option<Duration>,
+    /// And then every so often.
+    #[serde(default, with = "units::duration::option", skip_serializing_if = "Option::is_none")]
+    pub every: Option<Duration>,
     /// After an event instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<After>,
@@ -34,6 +37,17 @@ pub struct StepPlan {
     /// What would be drawn otherwise, such as `nodes`.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub plan: Map<String, Json>,
+    /// Whom it strikes, instead of those at whom its faults are aimed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on: Option<Whom>,
+}
+
+/// Whom a step can strike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Whom {
+    /// The node in whose log the text was that it waited for.
+    Writer,
 }
 
 fn once() -> u32 {
@@ -86,6 +100,8 @@ impl StepPlan {
         }
         let lasts = fields.get("for").map(positive_duration).transpose()?;
         let times = fields.get("times");
+        let every = fields.get("every");
+        let on = fields.get("on");
         let plan = fields.get("plan");
         fields.finish()?;
         let Some(lasts) = lasts else {
@@ -101,6 +117,11 @@ impl StepPlan {
             }
             _ => {}
         }
+        let on = on.map(|node| Whom::decode(node, after.as_ref())).transpose()?;
+        if let (Some(every), None) = (every, &at) {
+            return Err(every.complain("only a step that begins `at` a time comes back `every` so often"));
+        }
+        let every = every.map(positive_duration).transpose()?;
         let times = times.map_or(Ok(1), |n| whole(n, 1, 1000))? as u32;
         let plan = match plan.map(|n| (n, n.to_json())) {
             None => Map::new(),
@@ -108,14 +129,14 @@ impl StepPlan {
             Some((n, Json::Object(_))) => return Err(n.complain("`plan` is for a step with one fault")),
             Some((n, _)) => return Err(n.complain(format!("expected a map, found {}", n.kind()))),
         };
-        Ok(StepPlan { at, after, faults, lasts, times, plan })
+        Ok(StepPlan { at, every, after, faults, lasts, times, plan, on })
     }
 
     /// The step, with its faults made.
     pub(crate) fn build(&self, registry: &Registry) -> anyhow::Result<Step> {
         let faults = self.faults.iter().map(|f| registry.make_fault(&f.name, &f.options));
         let when = match &self.after {
-            None => When::At(self.at.unwrap_or_default()),
+            None => When::At(self.at.unwrap_or_default(), self.every),
             Some(after) => When::After(after.event(), after.delay),
         };
         Ok(Step {
@@ -124,7 +145,21 @@ impl StepPlan {
             lasts: self.lasts,
             times: self.times,
             plan: self.plan.clone(),
+            on_writer: self.on == Some(Whom::Writer),
         })
+    }
+}
+
+impl Whom {
+    fn decode(node: &Node, after: Option<&After>) -> Result<Whom, Complaint> {
+        let waits_for_a_log = after.is_some_and(|a| matches!(a.event, Trigger::Log(_)));
+        match &node.tree {
+            Tree::Text(name) if name == "writer" && waits_for_a_log => Ok(Whom::Writer),
+            Tree::Text(name) if name == "writer" => {
+                Err(node.complain("`on: writer` is for a step that waits for a text in a `log`"))
+            }
+            _ => Err(node.complain(format!("expected `writer`, found {}", node.kind()))),
+        }
     }
 }
 

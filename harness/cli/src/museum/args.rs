@@ -14,6 +14,9 @@ pub(super) struct MuseumArgs {
     /// The exhibits (YAML); those that come built in, if not given
     #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,
+    /// One campaign for all: every workload and every fault, not made for any bug. `--bug none` is the correct store
+    #[arg(long, conflicts_with = "file")]
+    pub blind: bool,
     /// Only these bugs. Repeat for several, or separate them by commas
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub bug: Vec<String>,
@@ -41,5 +44,5 @@ pub(super) struct MuseumArgs {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 each bug was found in 9 of 10 of its seeds, 1 one was not, 254 bad arguments or exhibits, 255 a run
+Exit codes: 0 each bug was found in 9 of 10 of its seeds, 1 one was not (or something was in the correct store), 254 bad arguments or exhibits, 255 a run
 broke, 130 interrupted.";

@@ -2,6 +2,8 @@
 //!
 //! The file is a map: `defaults` are keys of a campaign, `exhibits` a list of maps with `bug`, the target's other options
 //! (`options`), and keys of a campaign, which count more than the defaults.
+//!
+//! The blind visitor's file has no exhibits: its defaults are run with every bug, and with none.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,6 +17,10 @@ use crate::{Refused, Registry};
 
 /// What comes built in.
 const BUILT_IN: &str = include_str!("../../../../examples/campaigns/museum.yaml");
+/// For who does not know which bug is on.
+const BLIND: &str = include_str!("../../../../examples/campaigns/museum-blind.yaml");
+/// In place of a bug: the correct store.
+pub(super) const NONE: &str = "none";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,6 +28,14 @@ struct File {
     #[serde(default)]
     defaults: Map<String, Json>,
     exhibits: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Blind {
+    #[serde(default)]
+    options: Map<String, Json>,
+    defaults: Map<String, Json>,
 }
 
 #[derive(Deserialize)]
@@ -53,7 +67,24 @@ impl Exhibit {
                 (name, text)
             }
         };
-        let mut exhibits = read(&name, &text)?;
+        Exhibit::chosen(&name, read(&name, &text)?, wanted)
+    }
+
+    /// The same campaign for each of `wanted`, for every bug if none is named.
+    pub(super) fn blind(wanted: &[String]) -> Result<Vec<Exhibit>, Refused> {
+        let name = "the blind museum";
+        let file: Blind = parsed(name, BLIND)?;
+        let bugs = squall_raftkv::bugs::BUGS.iter().map(|(_, bug, _)| *bug).chain([NONE]);
+        let exhibits = bugs.map(|bug| {
+            let (options, campaign) = (file.options.clone(), Map::new());
+            exhibit(name, &file.defaults, Entry { bug: bug.to_owned(), options, campaign })
+        });
+        let mut exhibits = Exhibit::chosen(name, exhibits.collect::<Result<_, _>>()?, wanted)?;
+        exhibits.retain(|e| e.bug != NONE || wanted.iter().any(|bug| bug == NONE));
+        Ok(exhibits)
+    }
+
+    fn chosen(name: &str, mut exhibits: Vec<Exhibit>, wanted: &[String]) -> Result<Vec<Exhibit>, Refused> {
         for bug in wanted {
             if !exhibits.iter().any(|e| e.bug == *bug) {
                 let hint = hint(bug, exhibits.iter().map(|e| e.bug.as_str()));
@@ -79,12 +110,15 @@ impl Exhibit {
     }
 }
 
-fn read(name: &str, text: &str) -> Result<Vec<Exhibit>, Refused> {
+fn parsed<T: serde::de::DeserializeOwned>(name: &str, text: &str) -> Result<T, Refused> {
     // As campaigns are read: `on` is a word there, not a truth.
     let source = Arc::new(Source { name: name.to_owned(), text: text.to_owned() });
     let node = Node::parse(&source).map_err(Refused::from)?;
-    let file: File = serde_json::from_value(node.to_json())
-        .map_err(|e| Refused::new(format!("{name} is no museum: {e}")))?;
+    serde_json::from_value(node.to_json()).map_err(|e| Refused::new(format!("{name} is no museum: {e}")))
+}
+
+fn read(name: &str, text: &str) -> Result<Vec<Exhibit>, Refused> {
+    let file: File = parsed(name, text)?;
     let mut exhibits: Vec<Exhibit> = Vec::new();
     for entry in file.exhibits {
         if exhibits.iter().any(|e| e.bug == entry.bug) {
@@ -97,13 +131,15 @@ fn read(name: &str, text: &str) -> Result<Vec<Exhibit>, Refused> {
 
 fn exhibit(name: &str, defaults: &Map<String, Json>, entry: Entry) -> Result<Exhibit, Refused> {
     let Entry { bug, mut options, campaign: own } = entry;
-    bug.parse::<squall_raftkv::bugs::Bug>().map_err(|e| Refused::new(format!("{name}: {e}")))?;
+    if bug != NONE {
+        bug.parse::<squall_raftkv::bugs::Bug>().map_err(|e| Refused::new(format!("{name}: {e}")))?;
+        options.insert("bug".into(), bug.clone().into());
+    }
     for decided in ["targets", "seed", "repeat", "name", "store"] {
         if own.contains_key(decided) || defaults.contains_key(decided) {
             return Err(Refused::new(format!("{name}: `{decided}` is the museum's to say (at `{bug}`)")));
         }
     }
-    options.insert("bug".into(), bug.clone().into());
     let mut keys = defaults.clone();
     keys.extend(own);
     keys.insert("name".into(), bug.clone().into());
@@ -144,7 +180,23 @@ mod tests {
     }
 
     /// No workload can see them yet.
-    const NOT_SHOWN: [&str; 3] = ["watch-skips", "watch-reorders", "delete-resurrected"];
+    const NOT_SHOWN: [&str; 2] = ["watch-skips", "watch-reorders"];
+
+    #[test]
+    fn a_blind_visitor_does_the_same_whatever_the_bug_is() {
+        let registry = Registry::default();
+        let exhibits = Exhibit::blind(&[]).unwrap();
+        assert_eq!(exhibits.len(), squall_raftkv::bugs::BUGS.len());
+        let plan = |exhibit: &Exhibit| {
+            let mut plan = exhibit.plan(&registry, 3).unwrap();
+            plan.target.options.as_object_mut().unwrap().remove("bug");
+            (plan.name, plan.combination) = Default::default();
+            plan
+        };
+        assert!(exhibits.iter().all(|e| plan(e) == plan(&exhibits[0])));
+        let [none] = &*Exhibit::blind(&[NONE.into()]).unwrap() else { panic!() };
+        assert!(none.plan(&registry, 1).unwrap().target.options.get("bug").is_none());
+    }
 
     #[test]
     fn seeds_differ_and_nothing_else_does() {

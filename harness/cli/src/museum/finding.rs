@@ -33,6 +33,9 @@ pub(super) struct Finding {
     pub seconds: f64,
     /// Every anomaly, by its type.
     pub anomalies: Vec<String>,
+    /// What was done to the cluster until then, with the second of the main phase.
+    #[serde(default)]
+    pub harms: Vec<String>,
     /// Whether the run broke: it says nothing.
     pub broken: bool,
     /// Why, in a sentence.
@@ -82,7 +85,8 @@ impl Finding {
         anomalies.dedup();
         let wanted = match &run.expected {
             Expected::Invalid(kinds) => anomalies.iter().any(|a| kinds.contains(a)),
-            Expected::Valid => false,
+            // Who expects nothing in particular has found whatever is wrong.
+            Expected::Valid => true,
         };
         Finding {
             bug: bug.to_owned(),
@@ -93,6 +97,11 @@ impl Finding {
             found: wanted && run.valid == Valid::No,
             seconds: run_seconds(dir).unwrap_or(0.0),
             anomalies,
+            harms: run
+                .faults
+                .iter()
+                .map(|f| format!("{:.1} s {} {}", f.start_seconds, f.kind, f.nodes.join(", ")))
+                .collect(),
             broken: run.outcome == RunOutcome::Error,
             reason: run.reason.clone(),
         }

@@ -33,7 +33,10 @@ pub fn museum(registry: &Registry, args: impl IntoIterator<Item = OsString>) -> 
         }
         Err(e) => return Err(Refused::new(e.render().to_string().trim_end().to_owned()).into()),
     };
-    let exhibits = Exhibit::load(args.file.as_deref(), &args.bug)?;
+    let exhibits = match args.blind {
+        true => Exhibit::blind(&args.bug)?,
+        false => Exhibit::load(args.file.as_deref(), &args.bug)?,
+    };
     let visits = visits(registry, &exhibits, &args)?;
     let interrupted = if args.score { false } else { make(registry, &visits, &args)? };
     let findings: Vec<Finding> = visits.iter().filter_map(Visit::finding).collect();
@@ -70,11 +73,12 @@ impl Visit {
 /// Seed by seed over all bugs, so that a visit cut short has seen some of everything.
 fn visits(registry: &Registry, exhibits: &[Exhibit], args: &MuseumArgs) -> anyhow::Result<Vec<Visit>> {
     let mut visits = Vec::new();
+    let store = if args.blind { args.store.join("blind") } else { args.store.clone() };
     for seed in args.first_seed..args.first_seed.saturating_add(args.seeds) {
         for exhibit in exhibits {
             let plan = exhibit.plan(registry, seed)?;
             let text = serde_yaml::to_string(&plan).context("the resolved run cannot be written as YAML")?;
-            let dir = Finding::dir(&args.store, &exhibit.bug, seed);
+            let dir = Finding::dir(&store, &exhibit.bug, seed);
             visits.push(Visit { bug: exhibit.bug.clone(), seed, plan, text, dir });
         }
     }

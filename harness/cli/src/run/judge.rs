@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use squall_checkers::run::{
-    Availability, Errors, Exits, Failover, Latency, LogScan, Recovery, Stats, Vacuity,
+    Availability, Errors, Exits, Failover, Latency, LogScan, Recovery, Stats, Terms, Vacuity,
 };
 use squall_checkers::{Budget, Check, Verdict};
 use squall_engine::Error;
@@ -34,11 +34,12 @@ pub(crate) fn judge(
 ) -> Result<Judged, Error> {
     let mut checks = workload.checks(consistency)?;
     let floors = workload.floors().into_iter().map(|(f, n)| (f.to_owned(), n)).collect();
-    let of_every_run: [Box<dyn Check>; 9] = [
+    let of_every_run: [Box<dyn Check>; 10] = [
         Box::new(Vacuity { floors, faults: wanted.faults.clone() }),
         Box::new(Recovery),
         Box::new(Exits),
         Box::new(LogScan),
+        Box::new(Terms),
         Box::new(Stats),
         Box::new(Errors),
         Box::new(Latency),

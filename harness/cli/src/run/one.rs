@@ -50,8 +50,8 @@ pub(crate) async fn run(
     let workload = spec.workload.clone();
     std::fs::create_dir(&dir).map_err(|e| Error::io(format!("{} cannot be created", dir.display()), e))?;
     store::write(&dir.join("run.yaml"), wanted.plan.as_bytes())?;
-    let live = wanted.stop_on_anomaly.then(|| workload.live(&spec.consistency)).flatten();
-    let watcher = live.map(|live| watch::watcher(live, stop.clone()));
+    let watcher =
+        wanted.stop_on_anomaly.then(|| watch::watcher(workload.live(&spec.consistency), stop.clone()));
     let ended = squall_engine::run(spec, provider, stop, progress, watcher).await;
     let error = match ended {
         Ok(_) => None,

@@ -86,11 +86,13 @@ fn step(cell: &Cell, fault: &squall_history::Fault, exact: Option<&History>) -> 
     let cell = Cell { at: None, options_at: Vec::new(), ..(*cell).clone() };
     Ok(StepPlan {
         at: Some(millis(begin)),
+        every: None,
         after: None,
         faults: vec![cell],
         lasts: millis(end.saturating_sub(begin)).max(Duration::from_millis(1)),
         times: 1,
         plan,
+        on: None,
     })
 }
 

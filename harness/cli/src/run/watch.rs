@@ -1,32 +1,71 @@
 //! Ends a run at the first anomaly: judges while operations arrive, on a thread of its own, so that the recorder
-//! never waits for a checker.
+//! never waits for a checker. What the cluster does beside its answers (a program that ends by itself, two leaders of
+//! one term) is looked at at once.
 
 use std::sync::mpsc::{Receiver, channel};
 
-use squall_checkers::{Budget, Live, Valid};
+use squall_checkers::run::{Exits, Terms};
+use squall_checkers::{Budget, Check as _, Live, Valid};
 use squall_engine::Stop;
 use squall_engine::recorder::{Flushed, Watcher};
 use squall_history::runlog::Merger;
-use squall_history::{Entry, Event};
+use squall_history::{Entry, Event, History};
 
 /// What a stop's reason says.
 pub(super) const FOUND: &str = "an anomaly was found, and --stop-on-anomaly was given";
 
 /// A watcher that raises `stop` once what was recorded is invalid.
-pub(crate) fn watcher(live: Box<dyn Live>, stop: Stop) -> Watcher {
+pub(crate) fn watcher(live: Option<Box<dyn Live>>, stop: Stop) -> Watcher {
     let (send, batches) = channel();
-    // Ends when the recorder drops the watcher.
-    std::thread::spawn(move || judge(live, &batches, &stop));
+    if let Some(live) = live {
+        // Ends when the recorder drops the watcher.
+        let stop = stop.clone();
+        std::thread::spawn(move || judge(live, &batches, &stop));
+    }
     let mut merger = Merger::new();
+    let mut cluster = Cluster::default();
     Box::new(move |flushed: Flushed<'_>| {
         for entry in flushed.entries {
-            if let Entry::Op(event) = entry {
-                merger.push(event.clone());
+            match entry {
+                Entry::Op(event) => merger.push(event.clone()),
+                entry => cluster.push(entry),
             }
         }
-        // Nobody listens any more once the verdict is there.
+        if cluster.is_guilty() {
+            stop.stop(FOUND);
+        }
+        // Nobody listens any more once the verdict is there, or where the workload cannot be judged meanwhile.
         let _ = send.send(merger.advance(flushed.watermark));
     })
+}
+
+/// What was noted beside operations.
+#[derive(Debug, Default)]
+struct Cluster {
+    history: History,
+    news: bool,
+}
+
+impl Cluster {
+    fn push(&mut self, entry: &Entry) {
+        match entry {
+            Entry::Note(note) if matches!(note.kind.as_str(), "exit" | "term") => {
+                self.news = true;
+                self.history.notes.push((**note).clone());
+            }
+            Entry::Fault(fault) => self.history.faults.push((**fault).clone()),
+            _ => {}
+        }
+    }
+
+    fn is_guilty(&mut self) -> bool {
+        let news = std::mem::take(&mut self.news);
+        let convicts = |verdict: squall_checkers::Verdict| verdict.valid == Valid::No;
+        let budget = Budget::default();
+        self.history.notes.sort_by_key(|note| note.time);
+        news && (convicts(Exits.check(&self.history, &budget))
+            || convicts(Terms.check(&self.history, &budget)))
+    }
 }
 
 fn judge(mut live: Box<dyn Live>, batches: &Receiver<Vec<Event>>, stop: &Stop) {

@@ -49,6 +49,9 @@ struct File {
     schedule: Option<OneOrMore<Step>>,
     /// Whether each run draws which of its faults act, and how densely.
     swarm: Option<bool>,
+    /// How many faults of a set act at a time, each injection being of any of them.
+    #[schemars(range(min = 1, max = 64))]
+    lanes: Option<u32>,
     /// After how long whatever exits by itself is started again; never if not said.
     watchdog: Option<Duration>,
     /// Whether to keep a packet capture of each node.
@@ -165,6 +168,8 @@ struct Timing {
 struct Step {
     /// So long after the beginning of the main phase.
     at: Option<Duration>,
+    /// And then every so often.
+    every: Option<Duration>,
     /// After an event instead.
     after: Option<After>,
     /// What acts: a fault, or several together.
@@ -176,6 +181,15 @@ struct Step {
     times: Option<u32>,
     /// What would be drawn otherwise, such as `nodes`.
     plan: Option<serde_json::Map<String, Json>>,
+    /// Whom it strikes: the node in whose log the text was that it waited for.
+    on: Option<Whom>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+#[allow(dead_code, reason = "it only describes")]
+enum Whom {
+    Writer,
 }
 
 /// One event, and how long after it.

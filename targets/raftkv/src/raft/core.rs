@@ -78,6 +78,8 @@ pub struct Core {
     /// Handed out in [`Output::committed`].
     pub(super) applied: Index,
     pub(super) durability: Durability,
+    /// The term of the latest hard state that was seen to be durable.
+    durable_term: Term,
     pub(super) now: Micros,
     pub(super) election_deadline: Micros,
     pub(super) heartbeat_deadline: Micros,
@@ -119,6 +121,7 @@ impl Core {
             commit: base,
             applied: base,
             durability,
+            durable_term: term,
             now,
             election_deadline: now,
             heartbeat_deadline: now,
@@ -192,6 +195,11 @@ impl Core {
         self.role
     }
 
+    /// The term that this node would know after a crash.
+    pub fn durable_term(&self) -> Term {
+        if self.durability.hard_state_is_durable() { self.term } else { self.durable_term }
+    }
+
     pub fn term(&self) -> Term {
         self.term
     }
@@ -260,6 +268,7 @@ impl Core {
 
     fn persisted(&mut self, seq: u64) {
         let released = self.durability.persisted(seq);
+        self.durable_term = self.durable_term();
         self.out.messages.extend(released);
         if self.role == Role::Candidate && self.durability.hard_state_is_durable() {
             self.count_vote(self.config.id, true);

@@ -156,6 +156,7 @@ impl Core {
         let granted = free && self.log.is_outdone_by(last_index, last_term);
         if granted && self.vote.is_none() {
             self.vote = Some(from);
+            self.out.voted = Some((from, self.term));
             self.persist_hard_state();
             self.reset_election_deadline();
         }

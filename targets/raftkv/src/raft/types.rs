@@ -394,6 +394,8 @@ pub struct RoleChange {
 #[derive(Debug, Default)]
 pub struct Output {
     pub role_changes: Vec<RoleChange>,
+    /// Granted just now: to whom, in which term.
+    pub voted: Option<(NodeId, Term)>,
     /// Make this durable and then report [`Input::Persisted`]. Need not be waited for: messages that
     /// depend on it are held back by the core until then.
     pub write: Option<Write>,

@@ -26,6 +26,8 @@ pub struct Config {
     pub max_body_bytes: usize,
     /// A snapshot is taken after this many entries.
     pub snapshot_entries: u64,
+    /// Entries of one message between servers, in bytes; one entry may exceed it.
+    pub append_bytes: usize,
     /// Answer linearizable reads from local state: wrong on purpose.
     /// Begin as a stranger: an existing cluster will add this node.
     pub join: bool,
@@ -51,6 +53,7 @@ pub const OPTIONS: &str = "\
   --request-timeout TIME    when to give up on a request (default: 1500ms)
   --max-in-flight N         client requests at once; more are refused as busy (default: 4096)
   --snapshot-entries N      take a snapshot after so many entries (default: 100000)
+  --append-bytes N          entries of one message between servers; one may exceed it (default: 524288)
   --join                    begin as a stranger that an existing cluster will add (POST /members)
   --unsafe-reads            answer linearizable reads from local state: wrong on purpose
   --no-fsync                never flush the log: loses data on power failure
@@ -76,6 +79,7 @@ impl Config {
             max_in_flight: 4096,
             max_body_bytes: 2 << 20,
             snapshot_entries: 100_000,
+            append_bytes: 512 * 1024,
             join: false,
             unsafe_reads: false,
             fsync: true,
@@ -116,6 +120,9 @@ impl Config {
         }
         if let Some(count) = given.take("--snapshot-entries") {
             config.snapshot_entries = parsed::<std::num::NonZero<u64>>(&count)?.get();
+        }
+        if let Some(count) = given.take("--append-bytes") {
+            config.append_bytes = parsed(&count)?;
         }
         config.join = given.take("--join").is_some();
         config.unsafe_reads = given.take("--unsafe-reads").is_some();

@@ -183,6 +183,9 @@ impl Node {
         for change in std::mem::take(&mut output.role_changes) {
             self.report(change);
         }
+        if let Some((candidate, term)) = output.voted {
+            trace::line(self.config.id, format_args!("voted for={candidate} term={term}"));
+        }
         if let Some(write) = output.write {
             // The disk thread is gone only after it reported why.
             let _ = self.disk.send(DiskJob::Write(write));

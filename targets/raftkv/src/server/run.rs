@@ -143,6 +143,7 @@ fn core_config(config: &Config) -> CoreConfig {
     CoreConfig {
         election_timeout: config.election_timeout.as_micros() as u64,
         heartbeat: config.heartbeat.as_micros() as u64,
+        max_append_bytes: config.append_bytes,
         bug: config.bug,
         ..CoreConfig::new(config.id, random())
     }

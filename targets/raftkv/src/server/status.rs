@@ -16,6 +16,8 @@ pub struct Status {
     pub version: &'static str,
     pub role: Role,
     pub term: Term,
+    /// The term that the node would know after a crash.
+    pub durable_term: Term,
     pub leader: Option<NodeId>,
     pub commit: Index,
     pub applied: Index,
@@ -43,6 +45,7 @@ impl Status {
             version: env!("CARGO_PKG_VERSION"),
             role: core.role(),
             term: core.term(),
+            durable_term: core.durable_term(),
             leader: core.leader(),
             commit: core.commit(),
             applied: store.applied(),

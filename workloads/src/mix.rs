@@ -37,6 +37,13 @@ impl Mix {
         if parts.is_empty() {
             return Err(Error::Config("`mix` needs workloads: `{mix: {of: [register, append]}}`".into()));
         }
+        for (at, part) in parts.iter().enumerate() {
+            let same = |other: &&Arc<dyn Workload>| keys(other.name()) == keys(part.name());
+            if let Some(other) = parts[..at].iter().find(same) {
+                let (a, b) = (other.name(), part.name());
+                return Err(Error::Config(format!("`mix`: `{a}` and `{b}` use the same keys")));
+            }
+        }
         Ok(Arc::new(Mix { parts, places: Arc::default() }))
     }
 }
@@ -53,6 +60,17 @@ fn part(cell: &Json) -> Result<Arc<dyn Workload>, Error> {
     let kind =
         kind.ok_or_else(|| Error::Config(format!("`mix`: there is no workload `{name}` to mix in")))?;
     (kind.build)(options)
+}
+
+/// Workloads that act on the same keys of a target.
+fn keys(name: &str) -> &str {
+    match name {
+        "causal" | "session" => "register",
+        "causal-reverse" => "set",
+        "internal" | "long-fork" => "wr",
+        "monotonic" => "counter",
+        other => other,
+    }
 }
 
 /// Which part each worker belongs to: `nodes` workers in a row have one on every node.

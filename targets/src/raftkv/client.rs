@@ -13,7 +13,7 @@ use squall_engine::protocol::Client;
 use squall_engine::{Completion, Operation};
 use squall_history::Value;
 
-use super::lock;
+use super::{lock, watch};
 use crate::http::{Answer, Http};
 use crate::recipes;
 
@@ -115,6 +115,7 @@ impl Client for KvClient {
     async fn invoke(&mut self, op: &Operation) -> Completion {
         match (op.on, &*op.f) {
             ("lock", _) => return lock::invoke(self, op).await,
+            ("watch", _) => return watch::invoke(self, op).await,
             ("bank" | "skew", _) | ("queue", "dequeue") | ("counter", "read") => {
                 return recipes::invoke(self, op).await;
             }

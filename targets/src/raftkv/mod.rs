@@ -7,5 +7,6 @@ mod guarded;
 mod lock;
 mod members;
 mod target;
+mod watch;
 
 pub(crate) use target::RaftKv;

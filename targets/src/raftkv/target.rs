@@ -171,7 +171,7 @@ impl Target for RaftKv {
     }
 
     fn supports(&self, f: &str) -> bool {
-        f == "delete" || is_known(f)
+        matches!(f, "delete" | "watch.change" | "watch.watch") || is_known(f)
     }
 
     /// Changes go through the log in any mode. A session sees a prefix of it that never shrinks and holds its own

@@ -135,3 +135,36 @@ async fn run_lane(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn kinds(seed: u64, lanes: Option<usize>) -> Vec<Vec<String>> {
+        let named = |name: &str| {
+            let kinds = crate::faults();
+            let kind = kinds.iter().find(|kind| kind.name == name).unwrap();
+            (kind.build)(&serde_json::Value::Null).unwrap()
+        };
+        let faults = ["kill", "pause", "partition", "delay", "loss"].map(named).to_vec();
+        let storm = Storm::new(Seed(seed), Timing::default(), faults).roving(lanes);
+        let lane = |lane| storm.lane(lane, 5, 600_000_000_000);
+        let names =
+            |lane: Vec<(Arc<dyn Fault>, Planned)>| lane.iter().map(|(f, _)| f.name().to_owned()).collect();
+        (0..storm.lanes()).map(|l| names(lane(l))).collect()
+    }
+
+    #[test]
+    fn each_kind_has_a_lane_of_its_own_unless_the_storm_roves() {
+        for lane in kinds(7, None) {
+            assert_eq!(lane.iter().collect::<BTreeSet<_>>().len(), 1);
+        }
+        let roving = kinds(7, Some(2));
+        assert_eq!(roving.len(), 2);
+        assert!(roving.iter().all(|lane| lane.iter().collect::<BTreeSet<_>>().len() == 5), "{roving:?}");
+        assert_eq!(roving, kinds(7, Some(2)));
+        assert_ne!(roving, kinds(8, Some(2)));
+    }
+}

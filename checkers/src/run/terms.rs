@@ -1,9 +1,9 @@
 //! What nodes say of their terms, where the target promises something of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value as Json};
-use squall_history::{FaultPhase, History, Note};
+use squall_history::{Fault, FaultPhase, History, Note};
 
 use crate::{Anomaly, Budget, Check, Verdict};
 
@@ -18,7 +18,13 @@ use crate::{Anomaly, Budget, Check, Verdict};
 pub struct Terms;
 
 /// Faults after which a node owes nobody what it once knew.
-const FORGIVEN: [&str; 6] = ["membership", "lost-fsync", "disk-error", "stale-read", "bit-flip", "truncate"];
+const FORGIVEN: [&str; 5] = ["lost-fsync", "disk-error", "stale-read", "bit-flip", "truncate"];
+
+/// Whether it may have taken from its nodes what was durable: of changes of members, only where the data are wiped.
+fn takes_data(fault: &Fault) -> bool {
+    let wiped = fault.kind == "membership" && fault.detail["plan"]["kind"] == "replace";
+    wiped || FORGIVEN.contains(&fault.kind.as_str())
+}
 
 impl Check for Terms {
     fn name(&self) -> &str {
@@ -27,7 +33,8 @@ impl Check for Terms {
 
     fn check(&self, history: &History, _: &Budget) -> Verdict {
         let mut seen = Seen::default();
-        let mut faults = history.faults.iter().filter(|f| FORGIVEN.contains(&f.kind.as_str())).peekable();
+        let taking: BTreeSet<u32> = history.faults.iter().filter(|f| takes_data(f)).map(|f| f.id).collect();
+        let mut faults = history.faults.iter().filter(|f| taking.contains(&f.id)).peekable();
         let mut anomalies = Vec::new();
         for note in history.notes.iter().filter(|n| n.kind == "term") {
             while let Some(fault) = faults.next_if(|f| f.time <= note.time) {

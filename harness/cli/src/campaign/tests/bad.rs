@@ -68,6 +68,8 @@ const BAD: &[(&str, &str)] = &[
         "a step that waits for two things",
         "schedule: [{after: {log: x, ok_operations: 5}, fault: kill, for: 3s}]\n",
     ),
+    ("an event that comes back", "schedule: [{after: {log: x}, every: 5s, fault: kill, for: 3s}]\n"),
+    ("a writer of nothing", "schedule: [{after: {ok_operations: 5}, on: writer, fault: kill, for: 3s}]\n"),
     ("an unknown fault in a step", "schedule: [{at: 1s, fault: [kill, pauze], for: 3s}]\n"),
     ("a step of nothing", "schedule: [{at: 1s, fault: none, for: 3s}]\n"),
     ("a swarm that is neither on nor off", "swarm: perhaps\n"),

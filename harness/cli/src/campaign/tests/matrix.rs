@@ -136,7 +136,7 @@ fn a_plan_makes_what_the_engine_runs() {
 /// `replay` and `shrink` read what `run` has written.
 #[test]
 fn a_resolved_run_is_read_back_from_its_file() {
-    let text = "nodes: 3\nrate: max\nwatchdog: 1s\nfaults: [[kill, {clock: {kinds: [jump]}}]]\nschedule:\n  - {at: 1s, fault: kill, for: 2s, plan: {nodes: [1]}}\n  - {after: {event: leader-change, delay: 5ms}, fault: kill, for: 1s}\n  - {after: {log: text}, fault: kill, for: 1s}\nexpect: {invalid: [lost], at_least: 1 of 2}\n";
+    let text = "nodes: 3\nrate: max\nwatchdog: 1s\nfaults: [[kill, {clock: {kinds: [jump]}}]]\nschedule:\n  - {at: 1s, fault: kill, for: 2s, plan: {nodes: [1]}}\n  - {after: {event: leader-change, delay: 5ms}, fault: kill, for: 1s}\n  - {after: {log: text}, fault: kill, for: 1s, on: writer}\n  - {at: 1s, every: 2s, fault: kill, for: 1s}\nlanes: 2\nexpect: {invalid: [lost], at_least: 1 of 2}\n";
     for text in [text, "nodes: 5\n"] {
         let plans = Campaign::parse("c", text).unwrap().resolve(&crate::Registry::default()).unwrap();
         let written = serde_yaml::to_string(&plans[0]).unwrap();

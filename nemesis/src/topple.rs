@@ -1,4 +1,5 @@
-//! Leader after leader falls: each new one is cut off a while after it was elected, and the one before comes back.
+//! Leader after leader falls: each new one is cut off a while after it was elected, and the one before comes back
+//! when its successor has led for a second, or falls in turn.
 //!
 //! So several nodes get ends of logs that nobody else has, of different terms, which then compete: the hardest that
 //! can be done to a log with few faults (Figure 8 of the Raft paper). How long each may lead is told in turn.
@@ -29,6 +30,8 @@ pub(crate) struct Topple {
 
 /// Between two looks at who leads; the leader itself is asked a little less often.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// When a leader has led for so long, the one before it comes back.
+const BACK_AFTER: Duration = Duration::from_secs(1);
 
 impl Default for Topple {
     /// One that leads for a while, one that falls at once, one that gets a few messages through.
@@ -112,13 +115,19 @@ async fn topple(
         };
         let reign = reigns[(first + fallen.len()) % reigns.len()];
         last_term = term;
-        if !sleep(&stop, reign).await {
+        let alone = reign.min(BACK_AFTER);
+        if !sleep(&stop, alone).await {
             break;
         }
+        // The one before comes back, to catch up or to compete.
         dropped += lost(&cut, &before);
+        links.lift(id).await?;
+        cut.clear();
+        if !sleep(&stop, reign - alone).await {
+            break;
+        }
         cut = around(leader, deployment.nodes.len());
         before = cut.iter().map(|(a, b)| links.counters(*a, *b).cut).collect();
-        // The layer of this fault is replaced as a whole: the one before is let go.
         links.lay(id, cut.iter().map(|(a, b)| (*a, *b, LinkPolicy::cut())).collect()).await?;
         fallen.push(format!("{} of term {term}", deployment.name(leader)));
     }

@@ -83,7 +83,6 @@ pub fn trial(registry: &Registry, cell: &Cell, args: &DoctorArgs) -> anyhow::Res
         consistency,
         options: Json::Null,
         pcap: false,
-        lanes: None,
         watchdog: None,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();

@@ -39,7 +39,8 @@ pub fn museum(registry: &Registry, args: impl IntoIterator<Item = OsString>) -> 
     };
     let visits = visits(registry, &exhibits, &args)?;
     let interrupted = if args.score { false } else { make(registry, &visits, &args)? };
-    let findings: Vec<Finding> = visits.iter().filter_map(Visit::finding).collect();
+    let told = |visit: &Visit| visit.finding().map(|f| Finding { faults: visit.faults(), ..f });
+    let findings: Vec<Finding> = visits.iter().filter_map(told).collect();
     let bugs: Vec<&str> = exhibits.iter().map(|e| e.bug.as_str()).collect();
     let score = Score::of(&bugs, &findings);
     match args.format {
@@ -63,6 +64,14 @@ impl Visit {
     fn finding(&self) -> Option<Finding> {
         // A run that broke says nothing, so it is made again.
         Finding::read(&self.dir).filter(|f| f.plan == self.text)
+    }
+
+    /// What is done to the cluster, by chance or by a schedule.
+    fn faults(&self) -> Vec<String> {
+        match self.plan.lanes {
+            Some(lanes) => vec![format!("any of {}, {lanes} at a time", self.plan.faults.len())],
+            None => self.plan.kinds(),
+        }
     }
 
     fn is_done(&self) -> bool {
@@ -118,7 +127,7 @@ fn make(registry: &Registry, visits: &[Visit], args: &MuseumArgs) -> anyhow::Res
                 let job = Job::new(registry, &visit.plan, true, visit.dir.clone(), provider.clone())?;
                 let Visit { bug, seed, text, dir, .. } = visit;
                 let (bug, seed, text, dir) = (bug.clone(), *seed, text.clone(), dir.clone());
-                let faults = visit.plan.faults.iter().map(|f| f.name.clone()).collect();
+                let faults = visit.faults();
                 let stop = Stop::following(&stop);
                 running.spawn(async move {
                     let result = job.go(stop.clone(), Progress::default()).await;

@@ -106,17 +106,22 @@ pub fn disks() {
 
 pub fn members_and_upgrades() {
     let dir = tempfile::tempdir().expect("a folder");
-    let text = "seed: 8\nnodes: 3\nrate: 200\nwarm_up: 500ms\ntime_limit: 10s\nschedule:
+    let text = "seed: 8\nnodes: 3\nrate: 200\nwarm_up: 500ms\ntime_limit: 15s\nschedule:
   - {at: 500ms, fault: {membership: {targets: [one]}}, for: 500ms}
   - {at: 4s, fault: {membership: {kinds: [rejoin], targets: [leader]}}, for: 500ms}
-  - {at: 7s, fault: {upgrade: {to: {heartbeat: 40ms}}}, for: 2500ms}\n";
+  - {at: 7s, fault: {membership: {kinds: [demote], targets: [one]}}, for: 1s}
+  - {at: 10s, fault: {membership: {kinds: [shrink]}}, for: 200ms}
+  - {at: 12500ms, fault: {upgrade: {to: {heartbeat: 40ms}}}, for: 2500ms}\n";
     let done = campaign(dir.path(), text);
     assert_valid(&done);
     assert_eq!(evidence(&done, "membership")["standing"], "member");
     assert!(evidence(&done, "upgrade")["nodes_upgraded"].as_u64() >= Some(1));
     let history = history(dir.path());
-    let both = history.faults.iter().filter(|f| f.kind == "membership" && f.effective == Some(true));
-    assert_eq!(both.count(), 2);
+    let all = history.faults.iter().filter(|f| f.kind == "membership" && f.effective == Some(true));
+    let all: Vec<_> = all.collect();
+    assert_eq!(all.len(), 4, "{all:?}");
+    assert_eq!(all[2].evidence["standing"], "member", "it has its vote back");
+    assert!(all[3].evidence["back"].as_u64() >= Some(1), "{:?}", all[3]);
 }
 
 pub fn etcd_members() {
@@ -204,9 +209,22 @@ pub fn triggers() {
   - {at: 1s, fault: {kill: {targets: [leader]}}, for: 1s}
   - {after: {event: leader-change, delay: 300ms}, fault: {pause: {targets: [leader]}}, for: 500ms}
   - {after: {ok_operations: 100}, fault: {delay: {mean: 5ms}}, for: 500ms}
-  - {after: {log: serving clients}, fault: {loss: {targets: [all]}}, for: 500ms}\n";
+  - {after: {log: serving clients}, fault: {loss: {targets: [all]}}, for: 500ms}
+  - {after: {log: became leader}, fault: {half-open: {targets: [all]}}, on: writer, for: 300ms}
+  - {at: 3500ms, every: 1s, fault: {duplicate: {targets: [all]}}, for: 200ms}
+  - {at: 4s, fault: {topple: {reigns: [300ms]}}, for: 4s}\n";
     let done = campaign(dir.path(), text);
     let history = history(dir.path());
+    let begun = |kind: &str| -> Vec<&squall_history::Fault> {
+        history.faults.iter().filter(|f| f.kind == kind && f.phase == FaultPhase::Begin).collect()
+    };
+    assert_eq!(begun("duplicate").len(), 5, "it comes back every second");
+    assert!(evidence(&done, "topple")["leaders_cut_off"].as_u64() >= Some(1));
+    // Aimed at all, it struck the one that wrote the line.
+    let struck = begun("half-open");
+    let [elected] = &*struck[0].nodes else { panic!("{struck:?}") };
+    let leads = |n: &&squall_history::Note| n.kind == "leader" && n.node.as_ref() == Some(elected);
+    assert!(history.notes.iter().any(|n| leads(&n)), "{elected} was never seen to lead");
     let kill = window(&history, "kill");
     let killed = exits(&history, kill, "signal");
     assert!(killed >= 1, "{}", done.json);

@@ -70,6 +70,8 @@ pub struct Injection {
     pub id: u32,
     /// What it acts on.
     pub deployment: Arc<Deployment>,
+    /// How long it is to last: the end of the run may cut it short.
+    pub lasts: Duration,
 }
 
 impl Deployment {

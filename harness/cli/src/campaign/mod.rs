@@ -19,6 +19,7 @@ mod resolve;
 mod schedule;
 mod select;
 mod shard;
+mod ssh;
 mod swarm;
 mod tree;
 mod values;

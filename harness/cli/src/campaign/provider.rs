@@ -13,6 +13,7 @@ use squall_cluster::Provider;
 use squall_local::LocalProvider;
 
 use super::complaint::{Complaint, Place};
+use super::ssh::{INVENTORY, SSH};
 use super::tree::Node;
 use super::values::Cell;
 use crate::Refused;
@@ -32,7 +33,7 @@ pub struct ProviderKind {
 }
 
 /// All of them; the first is what a campaign has that says nothing.
-pub static PROVIDERS: &[ProviderKind] = &[LOCAL];
+pub static PROVIDERS: &[ProviderKind] = &[LOCAL, SSH];
 
 const LOCAL: ProviderKind = ProviderKind {
     name: "local",
@@ -79,6 +80,9 @@ impl ProviderChoice {
 
     /// Options that are paths are told relative to the folder of the campaign's file.
     pub(super) fn within(&mut self, folder: &std::path::Path) {
+        if self.0.name == SSH.name && self.0.options.is_null() {
+            self.0.options = json!({ "inventory": INVENTORY });
+        }
         for name in self.kind().paths {
             if let Some(Json::String(path)) = self.0.options.get_mut(name) {
                 *path = folder.join(&*path).to_string_lossy().into_owned();

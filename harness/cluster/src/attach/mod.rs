@@ -10,7 +10,7 @@
 
 mod command;
 mod definition;
-mod here;
+pub(crate) mod here;
 mod node;
 mod provider;
 mod template;

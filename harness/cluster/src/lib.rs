@@ -6,15 +6,19 @@
 //!
 //! Deliberately absent: targets, faults, schedules. A provider only offers the means.
 
+pub mod attach;
 mod capability;
 mod clock;
 mod disk;
 mod error;
+mod glob;
 mod limits;
 mod links;
 mod node;
 mod program;
 mod provider;
+#[cfg(feature = "ssh")]
+pub mod ssh;
 
 pub use capability::{Capability, Probe};
 pub use clock::{Clock, ClockChange, ClockReading};
@@ -22,8 +26,9 @@ pub use disk::{
     Damage, Damaged, Discarded, Disk, DiskCall, DiskCounters, DiskError, DiskFault, PowerLoss, Torn,
 };
 pub use error::Error;
+pub use glob::Glob;
 pub use limits::{Limits, Usage};
 pub use links::{Delay, DelayShape, Endpoint, LinkCounters, LinkMessage, LinkPolicy, Links, Loss};
 pub use node::{Conversation, ExitEvent, Node, Output, ProgramState};
 pub use program::{Exit, Program};
-pub use provider::{ClientNet, Cluster, ClusterSpec, Provider, Teardown};
+pub use provider::{ClientNet, Cluster, ClusterSpec, Found, Provider, Teardown};

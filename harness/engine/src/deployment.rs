@@ -70,6 +70,8 @@ pub struct Injection {
     pub id: u32,
     /// What it acts on.
     pub deployment: Arc<Deployment>,
+    /// How long it is to last: the end of the run may cut it short.
+    pub lasts: Duration,
 }
 
 impl Deployment {
@@ -119,6 +121,14 @@ impl Deployment {
     /// The links, if they can be changed.
     pub fn links(&self) -> Result<&Layers, Error> {
         self.links.as_ref().ok_or_else(|| Error::Config("this provider cannot change links".into()))
+    }
+
+    /// Reads afresh what proves faults, where that is not kept in the harness.
+    pub async fn measure(&self) -> Result<(), Error> {
+        match &self.links {
+            Some(layers) => Ok(layers.links.measure().await?),
+            None => Ok(()),
+        }
     }
 
     /// What runs on a node.

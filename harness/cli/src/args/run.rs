@@ -7,7 +7,7 @@ use clap::Args;
 use squall_engine::units::parse_duration;
 
 use super::{Format, Together};
-use crate::campaign::{Cell, Concurrency, ProviderName, Rate, Shard};
+use crate::campaign::{Cell, Concurrency, ProviderChoice, Rate, Shard};
 
 /// See the module.
 #[derive(Clone, Debug, Default, Args)]
@@ -24,9 +24,9 @@ pub struct RunArgs {
     /// Faults: commas mean together, repeating the flag (or `;`) means alternatives
     #[arg(long, value_name = "A,B", env = "SQUALL_FAULTS", value_delimiter = ';')]
     pub faults: Vec<Together>,
-    /// How nodes come to be
+    /// How nodes come to be, by name or with options
     #[arg(long, value_name = "NAME", env = "SQUALL_PROVIDER")]
-    pub provider: Option<ProviderName>,
+    pub provider: Option<ProviderChoice>,
     /// Number of nodes
     #[arg(long, value_name = "N", env = "SQUALL_NODES", value_parser = clap::value_parser!(u32).range(1..=MAX_NODES))]
     pub nodes: Option<u32>,

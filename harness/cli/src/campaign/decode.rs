@@ -7,7 +7,7 @@ use super::complaint::{Complaint, Source};
 use super::definition::{Campaign, Keep, Liveness, Timing};
 use super::fields::{Fields, duration, flag, list, positive_duration, size, text, whole, word};
 use super::tree::Node;
-use super::{Cell, Concurrency, Expect, Override, ProviderName, Rate, Select, StepPlan};
+use super::{Cell, Concurrency, Expect, Override, ProviderChoice, Rate, Select, StepPlan};
 use crate::args::{MAX_NODES, MAX_REPEAT};
 
 impl Campaign {
@@ -37,7 +37,7 @@ fn read(node: &Node, campaign: &mut Campaign) -> Result<(), Complaint> {
     f.set("recovery_limit", &mut campaign.recovery_limit, positive_duration)?;
     f.set("ready_limit", &mut campaign.ready_limit, positive_duration)?;
     f.set("op_timeout", &mut campaign.op_timeout, |n| positive_duration(n).map(Some))?;
-    f.set("provider", &mut campaign.provider, provider)?;
+    f.set("provider", &mut campaign.provider, ProviderChoice::decode)?;
     f.set("targets", &mut campaign.targets, |n| list(n, Cell::decode))?;
     f.set("workloads", &mut campaign.workloads, |n| list(n, Cell::decode))?;
     f.set("faults", &mut campaign.faults, |n| list(n, together))?;
@@ -108,10 +108,6 @@ fn name(node: &Node) -> Result<String, Complaint> {
         return Err(node.complain("`latest` is the store's pointer to its newest campaign"));
     }
     Ok(name)
-}
-
-fn provider(node: &Node) -> Result<ProviderName, Complaint> {
-    text(node)?.parse().map_err(|e: String| node.complain(e))
 }
 
 /// One alternative: a fault, or several together, or `none`.

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use squall_cluster::Provider;
 use squall_engine::units;
 
 use super::complaint::Source;
-use super::{Cell, Concurrency, Expect, Override, ProviderName, Rate, Select, Shard, StepPlan};
+use super::{Cell, Concurrency, Expect, Override, ProviderChoice, Rate, Select, Shard, StepPlan};
+use crate::Refused;
 
 /// A campaign: every target with every workload under every set of faults, each so many times.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -40,7 +42,7 @@ pub struct Campaign {
     #[serde(with = "units::duration::option")]
     pub op_timeout: Option<Duration>,
     /// How nodes come to be.
-    pub provider: ProviderName,
+    pub provider: ProviderChoice,
     /// Systems under test.
     pub targets: Vec<Cell>,
     /// What clients do.
@@ -156,7 +158,7 @@ impl Default for Campaign {
             recovery_limit: Duration::from_secs(60),
             ready_limit: Duration::from_secs(30),
             op_timeout: None,
-            provider: ProviderName::Local,
+            provider: ProviderChoice::default(),
             targets: vec![Cell::named("raftkv")],
             workloads: vec![Cell::named("register")],
             faults: vec![Vec::new()],
@@ -184,12 +186,14 @@ impl Default for Campaign {
 }
 
 impl Campaign {
+    /// Makes the provider of its nodes.
+    pub fn make_provider(&self) -> Result<Arc<dyn Provider>, Refused> {
+        self.provider.make().map_err(|c| c.within(self.source.as_ref()).into())
+    }
+
     /// How long an operation may take.
     pub fn op_timeout(&self) -> Duration {
-        let suits = match self.provider {
-            ProviderName::Local => Duration::from_secs(2),
-        };
-        self.op_timeout.unwrap_or(suits)
+        self.op_timeout.unwrap_or(self.provider.kind().op_timeout)
     }
 }
 

@@ -29,15 +29,14 @@ impl Campaign {
         Ok(campaign)
     }
 
-    /// Targets that are described in files are named relative to the campaign's own file.
+    /// Files that a campaign names, such as descriptions of targets, are meant relative to its own file.
     fn find_descriptions(&mut self, file: &Path) {
-        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return };
         for cell in self.targets.iter_mut().filter(|c| declared::is_path(&c.name)) {
-            if let Some(folder) = folder {
-                let plain = Path::new(&cell.name).strip_prefix("./").unwrap_or(Path::new(&cell.name));
-                cell.name = folder.join(plain).to_string_lossy().into_owned();
-            }
+            let plain = Path::new(&cell.name).strip_prefix("./").unwrap_or(Path::new(&cell.name));
+            cell.name = folder.join(plain).to_string_lossy().into_owned();
         }
+        self.provider.within(folder);
     }
 
     /// What flags and environment say counts more than what the file says.
@@ -57,7 +56,9 @@ impl Campaign {
         let set = |place: &mut u32, given: Option<u32>| *place = given.unwrap_or(*place);
         set(&mut self.nodes, args.nodes);
         set(&mut self.repeat, args.repeat);
-        self.provider = args.provider.unwrap_or(self.provider);
+        if let Some(provider) = &args.provider {
+            self.provider.clone_from(provider);
+        }
         self.concurrency = args.concurrency.unwrap_or(self.concurrency);
         self.rate = args.rate.unwrap_or(self.rate);
         self.seed_drawn &= args.seed.is_none();

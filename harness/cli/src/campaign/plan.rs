@@ -9,7 +9,7 @@ use squall_engine::seed::Seed;
 use squall_engine::{RunSpec, units};
 use squall_nemesis::{Script, Storm, Together};
 
-use super::{Cell, Expect, Liveness, ProviderName, Rate, StepPlan, Timing};
+use super::{Cell, Expect, Liveness, ProviderChoice, Rate, StepPlan, Timing};
 use crate::Registry;
 
 /// One run of a campaign.
@@ -45,7 +45,7 @@ pub struct RunPlan {
     #[serde(with = "units::duration")]
     pub op_timeout: Duration,
     /// How nodes come to be.
-    pub provider: ProviderName,
+    pub provider: ProviderChoice,
     /// The system under test.
     pub target: Cell,
     /// What clients do. Its `consistency` stands apart.

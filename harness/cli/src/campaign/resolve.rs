@@ -107,7 +107,7 @@ impl Campaign {
             recovery_limit: self.recovery_limit,
             ready_limit: self.ready_limit,
             op_timeout: self.op_timeout(),
-            provider: self.provider,
+            provider: self.provider.clone(),
             target: of.target.clone(),
             workload,
             faults,

@@ -9,7 +9,6 @@ use serde_json::Value as Json;
 
 use super::complaint::{Complaint, Place, Source};
 use super::tree::{Node, Tree};
-use crate::suggest::hint;
 
 /// Something named, perhaps with options: `etcd`, or `{etcd: {version: system}}`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -222,35 +221,5 @@ impl<'de> Deserialize<'de> for Rate {
             other => other.to_string(),
         };
         written.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-/// How nodes come to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ProviderName {
-    /// Namespaces on this machine.
-    Local,
-}
-
-impl ProviderName {
-    /// All of them.
-    pub const ALL: [ProviderName; 1] = [ProviderName::Local];
-
-    /// Its name everywhere.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            ProviderName::Local => "local",
-        }
-    }
-}
-
-impl FromStr for ProviderName {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let found = ProviderName::ALL.into_iter().find(|p| p.as_str() == text);
-        let names = ProviderName::ALL.map(ProviderName::as_str);
-        found.ok_or_else(|| format!("no provider is named `{text}`; {}", hint(text, names)))
     }
 }

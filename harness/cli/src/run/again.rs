@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use squall_cluster::Provider;
 use squall_engine::{Progress, Stop};
-use squall_local::LocalProvider;
 use squall_reports::RunResult;
 
 use super::campaign::time_name;
@@ -14,8 +13,8 @@ use super::live::Live;
 use super::signals::{INTERRUPTED, Signals};
 use super::store::Store;
 use super::stored::{Finding, findings};
-use crate::Registry;
-use crate::campaign::{ProviderName, RunPlan};
+use crate::campaign::{ProviderChoice, RunPlan};
+use crate::{Refused, Registry};
 
 /// See the module.
 pub(crate) struct Again<'a> {
@@ -34,11 +33,9 @@ impl<'a> Again<'a> {
         registry: &'a Registry,
         store: &std::path::Path,
         name: &str,
-        provider: ProviderName,
+        provider: &ProviderChoice,
     ) -> anyhow::Result<Self> {
-        let provider: Arc<dyn Provider> = match provider {
-            ProviderName::Local => Arc::new(LocalProvider::new()),
-        };
+        let provider = provider.make().map_err(Refused::from)?;
         let stop = Stop::default();
         let signals = Signals::watch(stop.clone())?;
         let store = Store::create(store, name, &time_name())?;

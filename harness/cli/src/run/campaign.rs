@@ -7,7 +7,6 @@ use std::time::SystemTime;
 use anyhow::Context as _;
 use squall_cluster::Provider;
 use squall_engine::{Error, Progress, Stop};
-use squall_local::LocalProvider;
 use squall_reports::{RunOutcome, RunResult};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -20,7 +19,7 @@ use super::signals::{INTERRUPTED, Signals};
 use super::store::{self, Store};
 use super::{one, retention};
 use crate::args::RunArgs;
-use crate::campaign::{Campaign, Expect, Keep, ProviderName, RunPlan};
+use crate::campaign::{Campaign, Expect, Keep, RunPlan};
 use crate::output::say;
 use crate::{Exit, Registry, stored};
 
@@ -36,11 +35,9 @@ pub fn run(registry: &Registry, args: &RunArgs) -> anyhow::Result<Exit> {
         .build()
         .context("the runtime cannot be started")?;
     runtime.block_on(async {
-        let provider: Arc<dyn Provider> = match campaign.provider {
-            ProviderName::Local => Arc::new(LocalProvider::new()),
-        };
         // Once before anything is asked of the machine, so that a mistake is said with its place.
         campaign.resolve(registry)?;
+        let provider = campaign.make_provider()?;
         let dropped = campaign.fit_to(registry, &provider.probe().await)?;
         for d in &dropped {
             say(&format!("without the fault `{}`: {}", d.fault, d.why));

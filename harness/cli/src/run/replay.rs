@@ -46,7 +46,7 @@ async fn repeat(
 ) -> anyhow::Result<Exit> {
     // Once before anything is started, so that what cannot work is said first.
     plan.spec(registry, std::path::PathBuf::new())?;
-    let mut runs = Again::new(registry, &args.store, "replay", plan.provider)?;
+    let mut runs = Again::new(registry, &args.store, "replay", &plan.provider)?;
     let goal = stored.findings();
     let (mut again, mut results) = (0, Vec::new());
     for _ in 0..args.times {

@@ -1,6 +1,6 @@
 //! The command that does a run again.
 
-use crate::campaign::{Cell, RunPlan};
+use crate::campaign::{Cell, ProviderChoice, RunPlan};
 use squall_engine::units::format_duration;
 
 /// One line for a shell.
@@ -11,6 +11,9 @@ pub(crate) fn command(plan: &RunPlan) -> String {
     flag("workload", written(&judged(plan)));
     let faults: Vec<String> = plan.faults.iter().map(written).collect();
     flag("faults", if faults.is_empty() { "none".into() } else { faults.join(",") });
+    if plan.provider != ProviderChoice::default() {
+        flag("provider", plan.provider.to_string());
+    }
     flag("nodes", plan.nodes.to_string());
     flag("concurrency", plan.workers.to_string());
     flag("rate", plan.rate.0.map_or("max".into(), |r| r.to_string()));

@@ -54,7 +54,7 @@ pub fn shrink(registry: &Registry, args: &ShrinkArgs) -> anyhow::Result<Exit> {
         .build()
         .context("the runtime cannot be started")?;
     runtime.block_on(async {
-        let runs = Again::new(registry, &args.store, "shrink", plan.provider)?;
+        let runs = Again::new(registry, &args.store, "shrink", &plan.provider)?;
         let until = Instant::now() + args.time_limit;
         Shrinking { registry, runs, goal, until, times: args.times, tried: 0 }.run(args, &stored, plan).await
     })

@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::tidy::without_null;
 use crate::Registry;
-use crate::campaign::Campaign;
+use crate::campaign::{Campaign, PROVIDERS};
 
 /// A campaign of squall: every target with every workload under every set of faults.
 #[derive(JsonSchema)]
@@ -108,13 +108,10 @@ pub(super) struct Duration(
     #[schemars(regex(pattern = r"^\s*[0-9]+(\.[0-9]+)?\s*(us|µs|ms|s|min|h)$"))] String,
 );
 
+/// Replaced by the names of all providers.
 #[derive(JsonSchema)]
-#[schemars(rename_all = "kebab-case")]
 #[allow(dead_code, reason = "it only describes")]
-enum Provider {
-    /// Namespaces on this machine.
-    Local,
-}
+struct Provider(String);
 
 #[derive(JsonSchema)]
 #[schemars(untagged)]
@@ -327,9 +324,20 @@ pub fn campaign(registry: &Registry) -> Json {
         faults.push(("none", "no fault"));
     }
     definitions["Fault"] = of(faults);
+    definitions["Provider"] = of(PROVIDERS.iter().map(|p| (p.name, provider(p.name))).collect());
     schema["title"] = "A campaign of squall".into();
     put_defaults(&mut schema);
     schema
+}
+
+/// What a provider's nodes are.
+fn provider(name: &str) -> &'static str {
+    match name {
+        "local" => "namespaces on this machine",
+        "ssh" => "hosts of an inventory, over SSH",
+        "attach" => "a cluster that runs already",
+        _ => "nodes",
+    }
 }
 
 /// A target may also be the path of its description.

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use squall_cluster::{DiskCall, DiskCounters, DiskError, DiskFault, Error};
 
-use super::glob::Glob;
 use super::random::Random;
 
 /// What becomes of a call.

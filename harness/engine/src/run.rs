@@ -23,6 +23,7 @@ use crate::notes::{header, note_exit};
 use crate::progress::{Progress, Watched};
 use crate::protocol::{Layout, Nemesis, NodeLayout, Setting, Target, Workload};
 use crate::recorder::{Recorder, RunClock, Watcher, Writing};
+use crate::room::Room;
 use crate::scheduler::{Driven, Stage, Worker, close, drive};
 use crate::seed::Seed;
 use crate::stop::Stop;
@@ -154,6 +155,7 @@ struct Live {
     background: JoinSet<()>,
     // Whether the cluster has served: an exit before that is a failed start, not the target's misbehaviour.
     served: Arc<AtomicBool>,
+    room: Room,
 }
 
 impl Live {
@@ -203,6 +205,7 @@ impl Live {
             progress,
             background: JoinSet::new(),
             served: Arc::default(),
+            room: Room::default(),
         })
     }
 
@@ -264,6 +267,9 @@ impl Live {
     async fn live(&mut self) -> Result<(Driven, Option<f64>), Error> {
         self.phase("setup");
         self.watch_exits();
+        let names = self.deployment.layout.nodes.iter().map(|n| n.name.clone()).collect();
+        let stop = self.deployment.stop.clone();
+        self.background.spawn(self.room.clone().watch(self.spec.dir.clone(), names, stop));
         for node in 0..self.deployment.nodes.len() {
             self.spec.target.bring_up(node, &self.deployment).await?;
         }
@@ -288,10 +294,16 @@ impl Live {
         };
         close(workers, Duration::from_millis(200)).await;
         // Final reads may have shown it, too.
-        if let Some(trouble) = self.spec.target.trouble() {
-            return Err(Error::Target(trouble));
-        }
+        self.trouble()?;
         Ok((driven, recovery_seconds))
+    }
+
+    /// What makes the run worthless, or its end impossible, whatever was seen.
+    fn trouble(&self) -> Result<(), Error> {
+        match self.spec.target.trouble().or_else(|| self.room.trouble()) {
+            Some(trouble) => Err(Error::Target(trouble)),
+            None => Ok(()),
+        }
     }
 
     fn stage(&self) -> Stage {
@@ -348,9 +360,7 @@ impl Live {
         let (driven, harmed) = tokio::join!(drive(&stage, generator, workers, Some(until)), faults);
         harmed?;
         let (workers, _, driven) = driven?;
-        if let Some(trouble) = self.spec.target.trouble() {
-            return Err(Error::Target(trouble));
-        }
+        self.trouble()?;
         self.note_data(
             "offered",
             format!("{} operations were due, {} were started", driven.offered, driven.started),

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value as Json;
-use squall_checkers::Check;
 use squall_checkers::workload::watch::Watch as Told;
+use squall_checkers::{Budget, Check, Live};
 use squall_engine::generator::{Context, Generator, Next};
 use squall_engine::protocol::{Setting, Workload, options};
 use squall_engine::{Error, Operation, units};
@@ -44,6 +44,8 @@ impl Default for Options {
 }
 
 const ON: &str = "watch";
+/// While a run goes on it is judged again after so many operations at the earliest.
+const LIVE_EVERY: usize = 300;
 /// Keys of one change, at most.
 const KEYS_MAX: u64 = 3;
 
@@ -97,6 +99,10 @@ impl Workload for Watch {
     /// What a watcher is told has nothing to do with how reads are done.
     fn checks(&self, _consistency: &str) -> Result<Vec<Box<dyn Check>>, Error> {
         Ok(vec![Box::new(Told)])
+    }
+
+    fn live(&self, _consistency: &str) -> Option<Box<dyn Live>> {
+        Some(Box::new(squall_checkers::txn::watch::Watch::new(Box::new(Told), Budget::default(), LIVE_EVERY)))
     }
 
     fn floors(&self) -> Vec<(&'static str, u64)> {

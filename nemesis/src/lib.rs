@@ -14,6 +14,7 @@ mod flap;
 mod harms;
 mod inject;
 mod limits;
+mod maintenance;
 mod members;
 mod partition;
 mod power;

@@ -11,6 +11,7 @@ use crate::disk_harms::{DiskErrors, DiskFull, LostFsync, SlowDisk, StaleRead};
 use crate::flap::Flap;
 use crate::harms::{Bandwidth, Corrupt, Delay, Duplicate, HalfOpen, Loss, Reorder, Reset};
 use crate::limits::{Cpu, Memory};
+use crate::maintenance::Maintain;
 use crate::members::Membership;
 use crate::partition::Partition;
 use crate::power::{PowerLoss, TornWrite};
@@ -80,6 +81,11 @@ pub fn faults() -> Vec<FaultKind> {
             "membership",
             "removes a node and lets it join again, with its data or without",
             "nodes, and a target that can change its members",
+        ),
+        kind::<Maintain>(
+            "maintenance",
+            "has nodes do what operators ask for: compact, defragment, save a snapshot",
+            "a target that can be asked for it",
         ),
         kind::<Upgrade>(
             "upgrade",

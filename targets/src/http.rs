@@ -5,9 +5,10 @@
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{CONTENT_TYPE, HOST};
-use hyper::{Method, Request};
+use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use squall_engine::Error;
 use squall_engine::protocol::Via;
@@ -58,6 +59,31 @@ impl Http {
         path: &str,
         body: impl Into<Bytes>,
     ) -> Result<Answer, String> {
+        let response = self.send(method, path, body.into()).await?;
+        let status = response.status().as_u16();
+        let closes = response.headers().get(hyper::header::CONNECTION).is_some_and(|c| c == "close");
+        let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX);
+        let body = body.collect().await.map_err(|e| e.to_string())?.to_bytes();
+        self.broken = closes;
+        Ok(Answer { status, body })
+    }
+
+    /// Sends a request whose answer goes on for as long as somebody reads it: its status, and its body. Nothing
+    /// else can be sent on this connection from then on.
+    pub(crate) async fn stream(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: impl Into<Bytes>,
+    ) -> Result<(u16, Incoming), String> {
+        let response = self.send(method, path, body.into()).await?;
+        Ok((response.status().as_u16(), response.into_body()))
+    }
+
+    async fn send(&mut self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>, String> {
+        if self.broken {
+            return Err("the connection has an answer that was not read to its end".to_owned());
+        }
         // Set until the answer is whole: a request that is cut off half-way leaves the connection unusable.
         self.broken = true;
         let request = Request::builder()
@@ -65,15 +91,9 @@ impl Http {
             .uri(path)
             .header(HOST, &self.host)
             .header(CONTENT_TYPE, "application/json")
-            .body(Full::new(body.into()))
+            .body(Full::new(body))
             .map_err(|e| e.to_string())?;
-        let response = self.send.send_request(request).await.map_err(describe)?;
-        let status = response.status().as_u16();
-        let closes = response.headers().get(hyper::header::CONNECTION).is_some_and(|c| c == "close");
-        let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX);
-        let body = body.collect().await.map_err(|e| e.to_string())?.to_bytes();
-        self.broken = closes;
-        Ok(Answer { status, body })
+        self.send.send_request(request).await.map_err(describe)
     }
 
     /// Whether another request can be sent.

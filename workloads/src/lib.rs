@@ -16,8 +16,10 @@ mod monotonic;
 mod queue;
 mod register;
 mod registry;
+mod replicas;
 mod set;
 mod unique_ids;
+mod watch;
 mod wr;
 mod write_skew;
 

@@ -69,6 +69,7 @@ fn keys(name: &str) -> &str {
         "causal-reverse" => "set",
         "internal" | "long-fork" => "wr",
         "monotonic" => "counter",
+        "replicas" => "watch",
         other => other,
     }
 }

@@ -14,8 +14,10 @@ use crate::mix::Mix;
 use crate::monotonic::Monotonic;
 use crate::queue::Queue;
 use crate::register::Register;
+use crate::replicas::Replicas;
 use crate::set::Set;
 use crate::unique_ids::UniqueIds;
+use crate::watch::Watch;
 use crate::wr::Wr;
 use crate::write_skew::WriteSkew;
 
@@ -117,6 +119,18 @@ pub fn workloads() -> Vec<WorkloadKind> {
             summary: "of two inserts that each look for the other at most one succeeds (Adya's G2)",
             needs: "skew.insert",
             build: Box::new(WriteSkew::build),
+        },
+        WorkloadKind {
+            name: "watch",
+            summary: "keys are changed and watched: every watcher is told of everything, once, in order, across nodes",
+            needs: "watch.change, watch.watch",
+            build: Box::new(Watch::build),
+        },
+        WorkloadKind {
+            name: "replicas",
+            summary: "transactions of several puts; at the end every node holds the same at the same revision",
+            needs: "watch.change, replica.digest",
+            build: Box::new(Replicas::build),
         },
         WorkloadKind {
             name: "lease",

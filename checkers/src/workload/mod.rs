@@ -9,10 +9,12 @@ pub mod lock;
 pub mod long_fork;
 pub mod monotonic;
 pub mod queue;
+pub mod replicas;
 pub mod report;
 pub mod set;
 pub mod set_full;
 pub mod unique_ids;
+pub mod watch;
 pub mod write_skew;
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ mod monitor;
 mod notes;
 mod progress;
 mod ready;
+mod room;
 mod stop;
 mod timer;
 

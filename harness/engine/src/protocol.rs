@@ -116,6 +116,11 @@ pub trait Target: Send + Sync + Debug {
         None
     }
 
+    /// What operators do to it while it serves, if there is anything.
+    fn maintenance(&self) -> Option<&dyn Maintenance> {
+        None
+    }
+
     /// The same target with these options beside its own, as an upgrade makes it: another version or another
     /// configuration over the same data. `None` if it cannot be upgraded.
     fn upgraded(&self, _options: &Json) -> Result<Option<Arc<dyn Target>>, Error> {
@@ -158,6 +163,17 @@ pub trait Members: Send + Sync {
 
     /// Whether a node that was removed may come back with the data that it had.
     fn keeps_data(&self) -> bool;
+}
+
+/// Optional: what operators do to a system while it serves, such as to compact its history or to defragment its
+/// files.
+#[async_trait]
+pub trait Maintenance: Send + Sync {
+    /// What can be asked for.
+    fn kinds(&self) -> Vec<String>;
+
+    /// Asks a node, once. The answer says what was seen, for people; the error, what was refused.
+    async fn maintain(&self, kind: &str, node: usize, via: Via<'_>) -> Result<String, Error>;
 }
 
 /// A text that means trouble in a log.

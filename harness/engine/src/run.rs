@@ -21,6 +21,7 @@ use crate::notes::{header, keep_messages, note_exit};
 use crate::progress::{Progress, Watched};
 use crate::protocol::{Layout, Nemesis, NodeLayout, Setting, Target, Workload};
 use crate::recorder::{Recorder, RunClock, Watcher, Writing};
+use crate::room::Room;
 use crate::scheduler::{Driven, Stage, Worker, close, drive};
 use crate::seed::Seed;
 use crate::stop::Stop;
@@ -161,6 +162,7 @@ struct Live {
     found: bool,
     // Whether the cluster has served: an exit before that is a failed start, not the target's misbehaviour.
     served: Arc<AtomicBool>,
+    room: Room,
 }
 
 impl Live {
@@ -211,6 +213,7 @@ impl Live {
             background: JoinSet::new(),
             found,
             served: Arc::default(),
+            room: Room::default(),
         })
     }
 
@@ -258,6 +261,9 @@ impl Live {
     async fn live(&mut self) -> Result<(Driven, Option<f64>), Error> {
         self.phase("setup");
         self.watch_exits();
+        let names = self.deployment.layout.nodes.iter().map(|n| n.name.clone()).collect();
+        let stop = self.deployment.stop.clone();
+        self.background.spawn(self.room.clone().watch(self.spec.dir.clone(), names, stop));
         if self.found {
             self.spec.target.take_up(&self.deployment).await?;
         } else {
@@ -286,10 +292,16 @@ impl Live {
         };
         close(workers, Duration::from_millis(200)).await;
         // Final reads may have shown it, too.
-        if let Some(trouble) = self.spec.target.trouble() {
-            return Err(Error::Target(trouble));
-        }
+        self.trouble()?;
         Ok((driven, recovery_seconds))
+    }
+
+    /// What makes the run worthless, or its end impossible, whatever was seen.
+    fn trouble(&self) -> Result<(), Error> {
+        match self.spec.target.trouble().or_else(|| self.room.trouble()) {
+            Some(trouble) => Err(Error::Target(trouble)),
+            None => Ok(()),
+        }
     }
 
     fn stage(&self) -> Stage {
@@ -346,9 +358,7 @@ impl Live {
         let (driven, harmed) = tokio::join!(drive(&stage, generator, workers, Some(until)), faults);
         harmed?;
         let (workers, _, driven) = driven?;
-        if let Some(trouble) = self.spec.target.trouble() {
-            return Err(Error::Target(trouble));
-        }
+        self.trouble()?;
         self.note_data(
             "offered",
             format!("{} operations were due, {} were started", driven.offered, driven.started),

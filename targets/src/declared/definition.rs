@@ -47,6 +47,8 @@ pub struct Definition {
     pub leader: Option<ProbeOf>,
     /// How its members are changed.
     pub members: Option<Membership>,
+    /// What operators do to it while it serves: names, and commands that run on the node that is asked.
+    pub maintenance: BTreeMap<String, CommandOf>,
     /// Texts in logs that mean trouble.
     pub trouble: Vec<String>,
     /// Log files that it writes itself, relative to the data directory.

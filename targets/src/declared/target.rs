@@ -418,6 +418,10 @@ impl Target for Declared {
         self.definition.members.as_ref().map(|_| self as &dyn squall_engine::protocol::Members)
     }
 
+    fn maintenance(&self) -> Option<&dyn squall_engine::protocol::Maintenance> {
+        Some(self)
+    }
+
     fn log_patterns(&self) -> Vec<LogPattern> {
         self.definition.trouble.iter().map(|t| LogPattern::new(t)).collect()
     }

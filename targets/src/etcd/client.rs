@@ -10,6 +10,8 @@ use squall_history::Value;
 
 use super::lease;
 use super::lock;
+use super::replica;
+use super::watch;
 use super::wire::{ChangeReply, ErrorReply, RangeReply, answer_text, base64, encode, range, unbase64};
 use crate::http::{Answer, Http};
 use crate::recipes;
@@ -19,11 +21,13 @@ use crate::recipes;
 pub(super) struct EtcdClient {
     pub(super) http: Http,
     pub(super) serializable: bool,
+    /// Takes the whole connection while it is open.
+    watching: Option<watch::Stream>,
 }
 
 impl EtcdClient {
     pub(super) fn new(http: Http, serializable: bool) -> Self {
-        EtcdClient { http, serializable }
+        EtcdClient { http, serializable, watching: None }
     }
 }
 
@@ -31,6 +35,8 @@ impl EtcdClient {
 impl Client for EtcdClient {
     async fn invoke(&mut self, op: &Operation) -> Completion {
         match op.on {
+            "watch" => return watch::invoke(&mut self.http, &mut self.watching, op).await,
+            "replica" => return replica::digest(&mut self.http, op).await,
             "lease" if &*op.f == "grant" => return lease::grant(&mut self.http, op).await,
             "register" | "set" | "ids" | "lease" => {}
             "lock" => return lock::invoke(&mut self.http, op).await,
@@ -47,7 +53,7 @@ impl Client for EtcdClient {
     }
 
     fn is_usable(&self) -> bool {
-        self.http.is_usable()
+        self.watching.is_some() || self.http.is_usable()
     }
 }
 

@@ -28,7 +28,8 @@ struct Member {
     peer_urls: Vec<String>,
 }
 
-async fn post(ask: usize, path: &str, body: Json, via: Via<'_>) -> Result<Vec<u8>, Error> {
+/// One request of an operator; its answer, if that is a 200.
+pub(super) async fn post(ask: usize, path: &str, body: Json, via: Via<'_>) -> Result<Vec<u8>, Error> {
     let mut http = Http::connect(ask, CLIENT_PORT, via).await?;
     let answer = http.request(Method::POST, path, body.to_string()).await.map_err(Error::Target)?;
     match answer.status {

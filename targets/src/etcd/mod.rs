@@ -14,8 +14,11 @@ mod client;
 mod guarded;
 mod lease;
 mod lock;
+mod maintenance;
 mod members;
+mod replica;
 mod target;
+mod watch;
 mod wire;
 
 pub(crate) use target::Etcd;

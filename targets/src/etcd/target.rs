@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 use squall_cluster::Program;
 use squall_engine::Error;
 use squall_engine::protocol::{
-    Client, Layout, LogPattern, Members, NodeStatus, Status, Target, Via, merged, options,
+    Client, Layout, LogPattern, Maintenance, Members, NodeStatus, Status, Target, Via, merged, options,
 };
 
 use super::client::EtcdClient;
@@ -38,6 +38,8 @@ enum Reads {
 struct Options {
     /// `system` for the one on the PATH, or the path of an executable.
     version: Option<String>,
+    /// The path of an executable, in place of a version.
+    binary: Option<String>,
     /// How reads are done.
     reads: Reads,
     /// Entries between snapshots.
@@ -59,10 +61,18 @@ pub(crate) struct Etcd {
 impl Etcd {
     pub(crate) fn build(given: &Json) -> Result<Arc<dyn Target>, Error> {
         let binary = OnceLock::new();
-        Ok(Arc::new(Etcd { options: options("etcd", given)?, given: given.clone(), binary }))
+        let options: Options = options("etcd", given)?;
+        if options.binary.is_some() && options.version.is_some() {
+            let text = "etcd's `binary` names an executable, and `version` another: give one of them";
+            return Err(Error::Config(text.into()));
+        }
+        Ok(Arc::new(Etcd { options, given: given.clone(), binary }))
     }
 
     fn find(&self) -> Result<PathBuf, Error> {
+        if let Some(path) = &self.options.binary {
+            return absolute(path);
+        }
         match self.options.version.as_deref() {
             None | Some("system") => find_on_path("etcd").ok_or_else(|| {
                 Error::Missing(
@@ -71,14 +81,16 @@ impl Etcd {
                         .into(),
                 )
             }),
-            Some(path) if path.contains('/') => {
-                std::path::absolute(path).map_err(|e| Error::io(format!("the path of etcd, {path}"), e))
-            }
+            Some(path) if path.contains('/') => absolute(path),
             Some(other) => Err(Error::Config(format!(
                 "etcd's `version` is `system` or the path of an executable, not `{other}`"
             ))),
         }
     }
+}
+
+fn absolute(path: &str) -> Result<PathBuf, Error> {
+    std::path::absolute(path).map_err(|e| Error::io(format!("the path of etcd, {path}"), e))
 }
 
 fn find_on_path(name: &str) -> Option<PathBuf> {
@@ -163,7 +175,9 @@ impl Target for Etcd {
     }
 
     fn supports(&self, f: &str) -> bool {
-        matches!(f, "lease.grant" | "lease.read") || is_known(f)
+        const MORE: [&str; 5] =
+            ["lease.grant", "lease.read", "watch.change", "watch.watch", "replica.digest"];
+        MORE.contains(&f) || is_known(f)
     }
 
     /// "etcd ensures linearizability for all other operations by default"; serializable reads "may access stale
@@ -181,6 +195,10 @@ impl Target for Etcd {
     }
 
     fn members(&self) -> Option<&dyn Members> {
+        Some(self)
+    }
+
+    fn maintenance(&self) -> Option<&dyn Maintenance> {
         Some(self)
     }
 

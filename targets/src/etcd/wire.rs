@@ -41,6 +41,23 @@ pub(super) struct Kv {
     pub mod_revision: String,
 }
 
+/// Everything that a range tells of its keys.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct WholeKv {
+    pub kvs: Vec<Whole>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct Whole {
+    pub key: String,
+    pub value: String,
+    pub create_revision: String,
+    pub mod_revision: String,
+    pub version: String,
+}
+
 #[derive(Deserialize)]
 pub(super) struct ChangeReply {
     pub header: Header,

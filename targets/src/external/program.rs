@@ -92,12 +92,27 @@ impl std::fmt::Debug for Told {
 struct State {
     next: u64,
     out: Vec<u8>,
+    /// Its standard input, until it is let go.
+    pipe: Option<Arc<Sender>>,
+    /// Whether the writer has taken what was in `out`, and may still be at it.
+    writing: bool,
     waiting: HashMap<u64, Waiting>,
     expired: BTreeSet<u64>,
     forgotten: u64,
     trouble: Option<Trouble>,
     told: Option<Told>,
     answered: u64,
+}
+
+impl State {
+    /// Writes what waits, if the pipe takes all of it at once.
+    fn write_now(&mut self) -> bool {
+        let Some(pipe) = &self.pipe else { return false };
+        if let Ok(count) = pipe.try_write(&self.out) {
+            self.out.drain(..count);
+        }
+        self.out.is_empty()
+    }
 }
 
 #[derive(Debug)]
@@ -117,6 +132,7 @@ impl Shared {
         let (waiting, told) = {
             let mut state = self.state();
             state.trouble.get_or_insert_with(|| trouble.clone());
+            state.pipe = None;
             (std::mem::take(&mut state.waiting), state.told.take())
         };
         if let Some(told) = told {
@@ -143,10 +159,11 @@ impl Program {
         let greeted = tokio::time::timeout(HELLO_LIMIT, greet(&mut stdin, &mut lines, hello)).await;
         let problem = match greeted {
             Ok(Ok(answer)) => {
-                let shared =
-                    Arc::new(Shared { state: Mutex::default(), written: Notify::new(), handle, called, log });
+                let pipe = Arc::new(stdin);
+                let state = Mutex::new(State { pipe: Some(pipe.clone()), ..State::default() });
+                let shared = Arc::new(Shared { state, written: Notify::new(), handle, called, log });
                 let tasks = vec![
-                    tokio::spawn(write(shared.clone(), stdin)),
+                    tokio::spawn(write(shared.clone(), pipe)),
                     tokio::spawn(read(shared.clone(), lines)),
                     tokio::spawn(watch(shared.clone())),
                 ];
@@ -231,8 +248,11 @@ impl Program {
         state.waiting.insert(id, Waiting { process, needs_value, answer: sender });
         let idle = state.out.is_empty();
         question.write(process, id, &mut state.out);
+        // While many ask, what they ask is written together. One alone need not wait for another task's turn.
+        let alone = idle && !state.writing && state.waiting.len() == 1;
+        let sent = alone && state.write_now();
         drop(state);
-        if idle {
+        if idle && !sent {
             self.shared.written.notify_one();
         }
         Ok((id, receiver))
@@ -252,6 +272,7 @@ impl Program {
 impl Program {
     /// Closes its standard input, which is how it knows that nothing more will come.
     pub fn let_go(&self) {
+        self.shared.state().pipe = None;
         self.tasks.iter().for_each(JoinHandle::abort);
     }
 }
@@ -283,7 +304,7 @@ impl Drop for Guard<'_> {
     }
 }
 
-async fn write(shared: Arc<Shared>, mut stdin: Sender) {
+async fn write(shared: Arc<Shared>, pipe: Arc<Sender>) {
     let mut batch = Vec::new();
     loop {
         batch.clear();
@@ -293,14 +314,27 @@ async fn write(shared: Arc<Shared>, mut stdin: Sender) {
                 return;
             }
             std::mem::swap(&mut state.out, &mut batch);
+            state.writing = !batch.is_empty();
         }
         if batch.is_empty() {
             shared.written.notified().await;
-        } else if stdin.write_all(&batch).await.is_err() {
+        } else if write_all(&pipe, &batch).await.is_err() {
             // The reader sees its end too, and says what there is to say.
             return;
         }
     }
+}
+
+async fn write_all(pipe: &Sender, mut bytes: &[u8]) -> std::io::Result<()> {
+    while !bytes.is_empty() {
+        pipe.writable().await?;
+        match pipe.try_write(bytes) {
+            Ok(count) => bytes = &bytes[count..],
+            Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
 }
 
 async fn read(shared: Arc<Shared>, mut lines: Lines) {

@@ -84,8 +84,9 @@ struct Refusal {
 }
 
 async fn watch(client: &mut KvClient, op: &Operation) -> Result<Completion, Completion> {
-    let bad = || Completion::fail("not-asked", "a watch takes [from, milliseconds]");
-    let (from, wait) = op.value.as_pair().ok_or_else(bad)?;
+    let bad = || Completion::fail("not-asked", "a watch takes [from, milliseconds, bookmarks]");
+    // Bookmarks are a thing of streams; here every answer says from where to go on.
+    let Some([from, wait, ..]) = op.value.as_list() else { return Err(bad()) };
     let (from, wait) = (from.as_int().ok_or_else(bad)?, wait.as_int().ok_or_else(bad)?);
     let path = format!("/watch?after={}&prefix={PREFIX}&timeout_ms={}", (from - 1).max(0), wait.max(0));
     // Not through the client's own request: `next` of an answer says nothing of what was read.

@@ -51,6 +51,9 @@ pub(super) fn definition(node: &Node, dir: &Path) -> Result<Definition, Complain
     f.set("ready", &mut d.ready, |n| list(n, |n| names.probe(n, &d.ports)))?;
     f.set("leader", &mut d.leader, |n| names.probe(n, &d.ports).map(Some))?;
     f.set("members", &mut d.members, |n| names.membership(n).map(Some))?;
+    f.set("maintenance", &mut d.maintenance, |n| {
+        entries(n)?.iter().map(|(k, v)| Ok((k.name.clone(), names.command(v)?))).collect()
+    })?;
     f.set("logs", &mut d.logs, |n| list(n, |n| names.template(n)))?;
     f.set("trouble", &mut d.trouble, |n| list(n, text))?;
     f.set("refuses", &mut d.refuses, |n| {

@@ -47,6 +47,8 @@ struct File {
     leader: Option<Probe>,
     /// How members are changed while it serves.
     members: Option<Membership>,
+    /// What operators do to it while it serves: names, and commands that run on the node that is asked.
+    maintenance: Option<BTreeMap<String, Command>>,
     /// Log files that it writes itself, below its data directory.
     logs: Option<OneOrMore<Text>>,
     /// Texts in logs that mean trouble.

@@ -47,6 +47,23 @@ pub fn zookeeper_reads_want_a_sync() {
     as_expected(&campaign("zookeeper", "sync-reads.yaml"));
 }
 
+/// Names an executable of etcd 3.5.0: `examples/etcd-divergence` says how to get it.
+pub const ETCD_3_5_0: &str = "SQUALL_ETCD_3_5_0";
+
+/// A node that is killed between two steps applies an entry twice, and differs from the others for good.
+pub fn replicas_of_etcd_3_5_0_diverge() {
+    let binary = std::env::var(ETCD_3_5_0).expect("the test needs it");
+    let dir = tempfile::tempdir().expect("a folder");
+    let text = std::fs::read_to_string(example("etcd-divergence", "campaign.yaml")).expect("the example");
+    assert!(text.contains("./etcd-3.5.0"), "{text}");
+    let path = dir.path().join("campaign.yaml");
+    std::fs::write(&path, text.replace("./etcd-3.5.0", &binary)).expect("own folder");
+    let store = dir.path().join("store");
+    let done = finish(squall().arg("run").arg(path).arg("--store").arg(store).args(["--format", "json"]));
+    as_expected(&done);
+    assert!(done.json.to_string().contains("diverged-replicas"), "{}", done.json);
+}
+
 /// A client in one loop: whoever waits holds up the rest. LIMIT is how long it waits, TRIES how often it tries.
 const ONE_LOOP: &str = r#"
 import json, socket, sys
@@ -188,20 +205,83 @@ while IFS= read -r line; do
 done
 "#;
 
-/// The page of specification is enough, and each process may have a program of its own.
-pub fn a_client_in_bash_works() {
+/// Another, one program for all processes of a node: whoever waits holds up nobody.
+const PERL: &str = r#"use strict; use warnings; use IO::Select; use IO::Socket::INET;
+$| = 1;
+my $ready = IO::Select->new(\*STDIN);
+my (%socket, %asked, %partly);    # by process; by socket: the question it works on, and what it was told so far
+sub field { $_[0] =~ /"$_[1]":(?:"([^"]*)"|(\[[^\]]*\]|[^,}]+))/ ? $1 // $2 : undef }
+sub answer { my ($to, $kind, $more) = @_; printf qq({"type":"$kind","process":%s,"id":%s%s}\n), field($to, 'process'), field($to, 'id'), $more // '' }
+sub leave { my $s = shift; $ready->remove($s); delete $partly{$s}; close $s }
+sub none { $_[0] eq 'null' ? 'none' : $_[0] }
+sub question {
+    my $line = shift;
+    my ($type, $process) = (field($line, 'type'), field($line, 'process'));
+    my $s = defined $process ? $socket{$process} : undef;
+    if ($type eq 'hello') { print qq({"type":"hello","protocol":1,"client":"perl","supports":["read","write","cas"]}\n) }
+    elsif ($type eq 'setup') { answer($line, 'ok') }
+    elsif ($type eq 'close') { leave($s) if $s; delete $socket{$process} }
+    elsif ($type eq 'open') {
+        $s = IO::Socket::INET->new(PeerAddr => field($line, 'host'), PeerPort => field($line, 'port'), LocalAddr => field($line, 'bind'), Timeout => 1);
+        return answer($line, 'fail', ',"error":"no connection"') unless $s;
+        $ready->add($socket{$process} = $s);
+        answer($line, 'ok');
+    } elsif ($type eq 'invoke') {
+        return answer($line, 'fail', ',"closed":true') unless $s && $ready->exists($s);
+        my ($f, $key, $value) = map { field($line, $_) } qw(f key value);
+        my $ask = $f eq 'read' ? "get r$key" : $f eq 'write' ? "set r$key $value" : join ' ', "cas r$key", map { none($_) } $value =~ /[^\[\], ]+/g;
+        $asked{$s} = $line;
+        syswrite $s, "$ask\n";
+    }
+}
+sub told {
+    my ($s, $text) = @_;
+    my $line = delete $asked{$s} // return;
+    return answer($line, 'ok', field($line, 'f') eq 'read' ? ',"value":' . ($text eq 'none' ? 'null' : $text) : '') if $text ne 'mismatch';
+    answer($line, 'ok', ',"value":"mismatch"');
+}
+while (1) {
+    for my $from ($ready->can_read) {
+        my $input = fileno $from == fileno STDIN;
+        my $got = sysread $from, my $part, 65536;
+        exit if $input && !$got;
+        if (!$got) { answer(delete $asked{$from}, 'info', ',"error":"the connection broke"') if $asked{$from}; leave($from); next }
+        $partly{$from} .= $part;
+        while ($partly{$from} =~ s/^(.*)\n//) { $input ? question($1) : told($from, $1) }
+    }
+}
+"#;
+
+/// The page of specification is enough, with a program for each process or with one for all of a node.
+pub fn clients_in_bash_and_perl_work() {
+    a_client_works("client.sh", BASH, "{command: [bash, client.sh], per_process: true}");
+    a_client_works("client.pl", PERL, "{command: [perl, client.pl]}");
+}
+
+fn a_client_works(file: &str, text: &str, client: &str) {
     let dir = tempfile::tempdir().expect("a folder");
     finish(squall().current_dir(dir.path()).args(["new-target", "mydb"]));
-    std::fs::write(dir.path().join("mydb/client.sh"), BASH).expect("own file");
+    std::fs::write(dir.path().join("mydb").join(file), text).expect("own file");
     let target = dir.path().join("mydb/target.yaml");
-    let text = std::fs::read_to_string(&target).expect("the skeleton");
-    let bash = "client: {command: [bash, client.sh], per_process: true}";
-    std::fs::write(&target, text.replace("client: {command: [python3, client.py]}", bash)).expect("own file");
+    let skeleton = std::fs::read_to_string(&target).expect("the skeleton");
+    let python = "client: {command: [python3, client.py]}";
+    assert!(skeleton.contains(python), "{skeleton}");
+    std::fs::write(&target, skeleton.replace(python, &format!("client: {client}"))).expect("own file");
     let args = ["--target", &target.to_string_lossy(), "--faults", "none", "--nodes", "3", "--rate", "100"];
-    let done = finish(run(&dir.path().join("store"), &args).args(["--time-limit", "5s", "--seed", "3"]));
+    let done = finish(run(&dir.path().join("store"), &args).args(["--time-limit", "3s", "--seed", "3"]));
     assert_eq!(done.code, Some(0), "{}\n{}", done.json, done.stderr);
     let ok = done.json["runs"][0]["operations"]["ok"].as_u64().expect("a number");
     assert!(ok > 50, "{}", done.json);
+}
+
+/// From nothing to a first verdict: a description and a client of fewer than 60 lines each.
+pub fn a_real_system_takes_less_than_sixty_lines_twice() {
+    for file in ["target.yaml", "client.py"] {
+        let text = std::fs::read_to_string(example("redis-sentinel", file)).expect("the example");
+        let lines =
+            text.lines().filter(|line| !line.trim().is_empty() && !line.trim().starts_with('#')).count();
+        assert!((10..60).contains(&lines), "{file} has {lines}");
+    }
 }
 
 /// The skeleton with something changed in one of its files, run for a moment; nothing of it is left.
@@ -291,6 +371,41 @@ pub fn a_described_target_that_fails_is_one_clear_error() {
         "ready_limit: 2s",
     );
     refused(&done, &["did not become ready within 2 s", "no connection to", "waiting for a sign"]);
+}
+
+/// A target that fills the disk is stopped while there is room for its log, which can be judged.
+pub fn a_target_that_fills_its_disk_is_stopped() {
+    let dir = tempfile::tempdir().expect("a folder");
+    finish(squall().current_dir(dir.path()).args(["new-target", "mydb"]));
+    let path = dir.path().join("mydb/target.yaml");
+    let text = std::fs::read_to_string(&path).expect("the skeleton");
+    let program = "[python3, \"{dir}/server.py\", \"{address}\", \"{port.client}\"]";
+    let greedy = "\"(sleep 3; while head -c 3000000 /dev/zero >> junk; do sleep 0.1; done) & \
+                  exec python3 {dir}/server.py {address} {port.client}\"";
+    assert!(text.contains(program), "{text}");
+    std::fs::write(&path, text.replace(program, greedy)).expect("own file");
+    // A small disk of its own, that nobody else sees.
+    let store = dir.path().join("small");
+    std::fs::create_dir(&store).expect("own folder");
+    let args = ["run", "--workload", "register", "--faults", "none", "--nodes", "3", "--time-limit", "60s"];
+    let script = "mount -t tmpfs -o size=100m small \"$1\" && store=$1 && shift && \"$@\"; code=$?; \
+                  rm -rf \"$store\"/*/*/*/nodes; cp -r \"$store\"/. \"$store-kept\"; exit $code";
+    let mut command = std::process::Command::new("unshare");
+    command.args(["--map-root-user", "--user", "--mount", "sh", "-c", script, "sh"]).arg(&store);
+    command.arg(squall().get_program()).args(args).args(["--target"]).arg(&path);
+    command.args(["--store"]).arg(store.join("runs")).args(["--format", "json"]);
+    let done = finish(&mut command);
+    refused(&done, &["nearly full", "MiB are left in", "Files of nodes there: n"]);
+    let kept = dir.path().join("small-kept/runs");
+    let log = walk(&kept).into_iter().find(|file| file.ends_with("history.jsonl.zst")).expect("its history");
+    let again = finish(squall().arg("analyze").arg(log.parent().expect("a run")).args(["--format", "json"]));
+    assert!(matches!(again.code, Some(0 | 2)), "{}\n{}", again.json, again.stderr);
+}
+
+/// Every file below a folder.
+fn walk(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder").flatten();
+    entries.flat_map(|e| if e.path().is_dir() { walk(&e.path()) } else { vec![e.path()] }).collect()
 }
 
 /// A target that does not listen when it is asked to stop is made to, and the run is as good as any other.

@@ -49,6 +49,8 @@ fn main() -> ExitCode {
         clusters("raftkv_keeps_the_promise_of_every_workload", workloads::raftkv_keeps_every_promise),
         clusters("etcd_keeps_the_promise_of_every_workload", workloads::etcd_keeps_every_promise)
             .needs(etcd()),
+        clusters("watchers_of_etcd_are_told_everything", workloads::etcd_watchers_are_told_everything)
+            .needs(etcd()),
         clusters("two_holders_of_an_unfenced_lock_are_found", workloads::two_holders_are_found).needs(etcd()),
         clusters("classic_mistakes_are_found_by_their_workloads", workloads::classic_mistakes_are_found),
         clusters("processes_and_links_are_harmed_in_every_way", faults::processes_and_links),
@@ -103,6 +105,8 @@ fn main() -> ExitCode {
             .needs(Need::Program("/usr/lib/postgresql/15/bin/postgres", "postgresql-15"))
             .needs(Need::Program("unshare", "util-linux"))
             .needs(Need::Program("python3", "python3")),
+        clusters("replicas_of_etcd_3_5_0_diverge", described::replicas_of_etcd_3_5_0_diverge)
+            .needs(Need::Named(described::ETCD_3_5_0)),
         clusters("nats_loses_what_it_acknowledged", described::nats_loses_what_it_acknowledged)
             .needs(Need::Can(Capability::Disk))
             .needs(Need::Program("nats-server", "nats-server"))
@@ -111,8 +115,13 @@ fn main() -> ExitCode {
             .needs(Need::Program("/usr/share/java/zookeeper.jar", "zookeeper"))
             .needs(Need::Program("java", "zookeeper"))
             .needs(Need::Program("python3", "python3")),
-        clusters("a_client_in_bash_works", described::a_client_in_bash_works)
+        Test::new(
+            "a_real_system_takes_less_than_sixty_lines_twice",
+            described::a_real_system_takes_less_than_sixty_lines_twice,
+        ),
+        clusters("clients_in_bash_and_perl_work", described::clients_in_bash_and_perl_work)
             .needs(Need::Program("bash", "bash"))
+            .needs(Need::Program("perl", "perl-base"))
             .needs(Need::Program("python3", "python3")),
         Test::new("clients_are_tried_out", described::clients_are_tried_out)
             .needs(Need::Program("python3", "python3")),
@@ -135,6 +144,12 @@ fn main() -> ExitCode {
         .needs(Need::Program("python3", "python3")),
         clusters("a_client_that_floods_its_log_is_ended", described::a_client_that_floods_its_log_is_ended)
             .needs(Need::Program("python3", "python3")),
+        clusters(
+            "a_target_that_fills_its_disk_is_stopped",
+            described::a_target_that_fills_its_disk_is_stopped,
+        )
+        .needs(Need::Program("unshare", "util-linux"))
+        .needs(Need::Program("python3", "python3")),
         clusters("a_target_that_ignores_its_end_is_ended", described::a_target_that_ignores_its_end_is_ended)
             .needs(Need::Program("python3", "python3")),
         clusters(

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value as Json;
 
-use crate::support::{Done, finish, run, squall};
+use crate::support::{Done, finish, only_run, run, squall};
 
 fn store() -> tempfile::TempDir {
     tempfile::tempdir().expect("a temporary folder")
@@ -27,23 +27,63 @@ fn kinds(run: &Json, check: &str) -> Vec<String> {
 const ALL: &str = "queue, counter, unique-ids, {lock: {fenced: true, ttl: 1s, hold_min: 500ms, hold_max: 1s}}, wr, internal, bank, long-fork, \
                    causal, causal-reverse, session, monotonic, write-skew";
 
-fn all_are_valid_on(target: &str) {
+fn all_are_valid_on(target: &str, more: &[&str]) {
     let dir = store();
+    let workloads = [&[ALL], more].concat().join(", ");
     let text = format!(
         "name: all\nseed: 9\nnodes: 3\nrate: 200\ntime_limit: 3s\nwarm_up: 0s\nparallel: 5\ntargets: [{target}]\n\
-         workloads: [{ALL}]\nfaults: [none]\n"
+         workloads: [{workloads}]\nfaults: [none]\n"
     );
     let done = campaign(dir.path(), &text);
     assert_eq!(done.code, Some(0), "{}\n{}", done.json, done.stderr);
-    assert_eq!(done.json["runs"].as_array().map(Vec::len), Some(13));
+    assert_eq!(done.json["runs"].as_array().map(Vec::len), Some(13 + more.len()));
 }
 
 pub fn raftkv_keeps_every_promise() {
-    all_are_valid_on("raftkv");
+    all_are_valid_on("raftkv", &[]);
 }
 
 pub fn etcd_keeps_every_promise() {
-    all_are_valid_on("etcd");
+    all_are_valid_on("etcd", &["watch", "replicas"]);
+}
+
+/// Watchers miss nothing while nodes are cut off and killed and old revisions are compacted away.
+pub fn etcd_watchers_are_told_everything() {
+    let dir = store();
+    let text = "name: watch\nseed: 5\nnodes: 3\nrate: 300\ntime_limit: 10s\nwarm_up: 1s\n\
+                targets: [{etcd: {snapshot_count: 100}}]\nworkloads: [watch]\n\
+                faults: [[partition, kill, {maintenance: {kinds: [compact], every: 300ms}}]]\n\
+                timing: {on: 1s, off: 1s, min: 500ms, max: 2s}\n";
+    let done = campaign(dir.path(), text);
+    assert_eq!(done.code, Some(0), "{}\n{}", done.json, done.stderr);
+    let run = &done.json["runs"][0];
+    let results =
+        std::fs::read(only_run(&dir.path().join("store")).join("results.json")).expect("its results");
+    let results: Json = serde_json::from_slice(&results).expect("JSON");
+    let verdict = results["verdicts"].as_array().expect("verdicts").iter().find(|v| v["check"] == "watch");
+    let told = verdict.expect("the check was made")["event_count"].as_u64();
+    assert!(told > Some(100), "{results}");
+    let compacted = |f: &&Json| f["kind"] == "maintenance" && f["effective"] == true;
+    assert!(run["faults"].as_array().expect("faults").iter().any(|f| compacted(&f)), "{run}");
+    bookmarks_of_old_versions_lie();
+    let text = "targets: [etcd]\nfaults: {maintenance: {kinds: [vacuum]}}\n";
+    let refused = campaign(dir.path(), text);
+    assert_eq!(refused.code, Some(254), "{}", refused.stderr);
+    assert!(refused.stderr.contains("it knows: compact, defragment, snapshot"), "{}", refused.stderr);
+}
+
+/// Before 3.4.25 and 3.5.8 a bookmark came before what it stands for.
+fn bookmarks_of_old_versions_lie() {
+    let dir = store();
+    let text = "seed: 5\nnodes: 3\nrate: 300\ntime_limit: 3s\nwarm_up: 0s\ntargets: [etcd]\n\
+                workloads: [{watch: {bookmarks: true, stay: 3}}]\n";
+    let done = campaign(dir.path(), text);
+    let run = &done.json["runs"][0];
+    let version: Vec<u32> =
+        run["target_version"].as_str().unwrap_or("").split('.').flat_map(str::parse).collect();
+    let lies = version < vec![3, 4, 25] || (vec![3, 5]..vec![3, 5, 8]).contains(&version);
+    assert_eq!(done.code, Some(i32::from(lies)), "{}\n{}", done.json, done.stderr);
+    assert_eq!(kinds(run, "watch").iter().any(|kind| kind == "late"), lies, "{run}");
 }
 
 /// It ends at the first anomaly, long before its time: only finding it ends it.

@@ -76,6 +76,10 @@ impl Fault for Clock {
         "clock"
     }
 
+    fn seen_by(&self) -> &'static str {
+        "the node's programs"
+    }
+
     fn needs(&self) -> BTreeSet<Capability> {
         [Capability::Clock].into()
     }

@@ -76,6 +76,10 @@ impl Fault for BitFlip {
         "bit-flip"
     }
 
+    fn seen_by(&self) -> &'static str {
+        "the disk that does it"
+    }
+
     fn needs(&self) -> BTreeSet<Capability> {
         crate::disk::damage()
     }
@@ -107,6 +111,10 @@ impl Fault for BitFlip {
 impl Fault for Truncate {
     fn name(&self) -> &str {
         "truncate"
+    }
+
+    fn seen_by(&self) -> &'static str {
+        "the disk that does it"
     }
 
     fn needs(&self) -> BTreeSet<Capability> {

@@ -140,6 +140,10 @@ impl<H: DiskHarm> Fault for OnDisk<H> {
         H::NAME
     }
 
+    fn seen_by(&self) -> &'static str {
+        "the disk that does it"
+    }
+
     fn needs(&self) -> BTreeSet<Capability> {
         disks()
     }

@@ -55,6 +55,10 @@ impl Fault for Flap {
         "flap"
     }
 
+    fn seen_by(&self) -> &'static str {
+        "the network that does it"
+    }
+
     fn needs(&self) -> BTreeSet<Capability> {
         [Capability::Links].into()
     }

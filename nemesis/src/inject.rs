@@ -46,10 +46,18 @@ fn cannot(fault: &dyn Fault, what: &str, e: Error) -> Error {
     Error::Broken(format!("the fault `{}` could not {what}: {e}", fault.name()))
 }
 
+/// In the packet captures, so that they can be read by themselves.
+fn mark(on: &Injection, fault: &dyn Fault, what: &str) {
+    if let Ok(links) = on.deployment.links() {
+        links.mark(&format!("fault {} ({}) {what}", on.id, fault.name()));
+    }
+}
+
 fn record_begin(on: &Injection, fault: &dyn Fault, injected: &dyn Injected, planned: &Planned) {
     let deployment = &on.deployment;
     let description = injected.description();
     deployment.set_active(on.id, Some(format!("{}: {description}", fault.name())));
+    mark(on, fault, &format!("begins: {description}"));
     let nodes = injected.nodes().into_iter().map(|n| deployment.name(n)).collect();
     deployment.recorder.note(|time| {
         Entry::Fault(Box::new(FaultEntry {
@@ -72,6 +80,9 @@ fn record_begin(on: &Injection, fault: &dyn Fault, injected: &dyn Injected, plan
 
 fn record_end(on: &Injection, fault: &dyn Fault, nodes: &[usize], evidence: Evidence) {
     let deployment = &on.deployment;
+    let mut measured = evidence.measured;
+    measured.insert("seen_by".into(), fault.seen_by().into());
+    mark(on, fault, &format!("has ended: {}", evidence.description));
     let nodes = nodes.iter().map(|n| deployment.name(*n)).collect();
     deployment.recorder.note(|time| {
         Entry::Fault(Box::new(FaultEntry {
@@ -83,7 +94,7 @@ fn record_end(on: &Injection, fault: &dyn Fault, nodes: &[usize], evidence: Evid
             description: evidence.description,
             detail: Json::Null,
             effective: Some(evidence.effective),
-            evidence: evidence.measured.into_iter().collect(),
+            evidence: measured.into_iter().collect(),
         }))
     });
 }

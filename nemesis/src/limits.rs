@@ -79,6 +79,10 @@ impl Fault for Cpu {
         "cpu"
     }
 
+    fn seen_by(&self) -> &'static str {
+        "the kernel"
+    }
+
     fn needs(&self) -> BTreeSet<Capability> {
         [Capability::Nodes, Capability::CpuLimit].into()
     }
@@ -142,6 +146,10 @@ impl Injected for Throttled {
 impl Fault for Memory {
     fn name(&self) -> &str {
         "memory"
+    }
+
+    fn seen_by(&self) -> &'static str {
+        "the kernel"
     }
 
     fn needs(&self) -> BTreeSet<Capability> {

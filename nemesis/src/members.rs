@@ -72,6 +72,10 @@ impl Fault for Membership {
         "membership"
     }
 
+    fn seen_by(&self) -> &'static str {
+        "the other members"
+    }
+
     fn needs(&self) -> BTreeSet<Capability> {
         [Capability::Nodes].into()
     }

@@ -83,6 +83,10 @@ impl Fault for Partition {
         "partition"
     }
 
+    fn seen_by(&self) -> &'static str {
+        "the network that does it"
+    }
+
     fn needs(&self) -> BTreeSet<Capability> {
         [Capability::Links].into()
     }

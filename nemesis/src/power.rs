@@ -67,6 +67,10 @@ impl Fault for PowerLoss {
         "power-loss"
     }
 
+    fn seen_by(&self) -> &'static str {
+        "the disk that does it"
+    }
+
     fn needs(&self) -> BTreeSet<Capability> {
         disks()
     }
@@ -86,6 +90,10 @@ impl Fault for PowerLoss {
 impl Fault for TornWrite {
     fn name(&self) -> &str {
         "torn-write"
+    }
+
+    fn seen_by(&self) -> &'static str {
+        "the disk that does it"
     }
 
     fn needs(&self) -> BTreeSet<Capability> {

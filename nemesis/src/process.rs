@@ -77,6 +77,10 @@ impl Fault for Kill {
         "kill"
     }
 
+    fn seen_by(&self) -> &'static str {
+        "the kernel"
+    }
+
     fn needs(&self) -> BTreeSet<Capability> {
         processes()
     }
@@ -94,6 +98,10 @@ impl Fault for Kill {
 impl Fault for RestartAll {
     fn name(&self) -> &str {
         "restart-all"
+    }
+
+    fn seen_by(&self) -> &'static str {
+        "the kernel"
     }
 
     fn needs(&self) -> BTreeSet<Capability> {
@@ -167,6 +175,10 @@ impl Injected for Killed {
 impl Fault for Pause {
     fn name(&self) -> &str {
         "pause"
+    }
+
+    fn seen_by(&self) -> &'static str {
+        "the kernel"
     }
 
     fn needs(&self) -> BTreeSet<Capability> {

@@ -97,6 +97,10 @@ impl<H: Harm> Fault for OnLinks<H> {
         H::NAME
     }
 
+    fn seen_by(&self) -> &'static str {
+        "the network that does it"
+    }
+
     fn needs(&self) -> BTreeSet<Capability> {
         [Capability::LinkQuality].into()
     }

@@ -103,6 +103,10 @@ impl Fault for GracefulStop {
         "stop"
     }
 
+    fn seen_by(&self) -> &'static str {
+        "the kernel"
+    }
+
     fn needs(&self) -> BTreeSet<Capability> {
         processes()
     }
@@ -179,6 +183,10 @@ impl Fault for RollingRestart {
         "rolling-restart"
     }
 
+    fn seen_by(&self) -> &'static str {
+        "the kernel and the target"
+    }
+
     fn needs(&self) -> BTreeSet<Capability> {
         processes()
     }
@@ -228,6 +236,10 @@ pub(crate) fn counts<const N: usize>(all: [(&str, usize); N]) -> Map<String, Jso
 impl Fault for CrashLoop {
     fn name(&self) -> &str {
         "crash-loop"
+    }
+
+    fn seen_by(&self) -> &'static str {
+        "the kernel"
     }
 
     fn needs(&self) -> BTreeSet<Capability> {

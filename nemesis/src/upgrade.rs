@@ -43,6 +43,10 @@ impl Fault for Upgrade {
         "upgrade"
     }
 
+    fn seen_by(&self) -> &'static str {
+        "the kernel and the target"
+    }
+
     fn needs(&self) -> BTreeSet<Capability> {
         [Capability::Nodes].into()
     }

@@ -153,6 +153,9 @@ pub trait Links: Send + Sync + std::fmt::Debug {
     /// What a directed link has done so far.
     fn counters(&self, from: Endpoint, to: Endpoint) -> LinkCounters;
 
+    /// Notes something that happens now in the packet captures, if there are any.
+    fn mark(&self, _text: &str) {}
+
     /// The last messages between nodes, in the order in which they left; a bounded number. None where the network
     /// is not seen from outside.
     fn messages(&self) -> Vec<LinkMessage> {

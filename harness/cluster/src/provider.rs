@@ -24,7 +24,7 @@ pub struct ClusterSpec {
     pub dir: PathBuf,
     /// What faults will need; a provider may leave out what is not asked for.
     pub needs: BTreeSet<Capability>,
-    /// Whether to write a packet capture per node, `nodes/<name>/network.pcap`.
+    /// Whether to write a packet capture per node, `nodes/<name>/network.pcapng`.
     pub pcap: bool,
     /// Files and folders of this machine that every node must see, where nodes are on this machine and have
     /// folders of their own in place of some of the machine's.

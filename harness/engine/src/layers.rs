@@ -42,6 +42,11 @@ impl Layers {
         self.lay(id, Vec::new()).await
     }
 
+    /// Notes something that happens now in the packet captures, if there are any.
+    pub fn mark(&self, text: &str) {
+        self.links.mark(text);
+    }
+
     /// The last messages between nodes.
     pub fn messages(&self) -> Vec<LinkMessage> {
         self.links.messages()

@@ -297,6 +297,11 @@ pub trait Fault: Send + Sync + Debug {
     /// Its registered name.
     fn name(&self) -> &str;
 
+    /// Who saw that it took effect: in reports its evidence is as good as its witness.
+    fn seen_by(&self) -> &'static str {
+        "the fault itself"
+    }
+
     /// What the provider must offer.
     fn needs(&self) -> BTreeSet<Capability>;
 

@@ -421,6 +421,10 @@ impl Live {
                     let serves = served.load(Ordering::Relaxed);
                     let excused = !serves || watchdog.is_some() || deployment.excuses.now(index);
                     note_exit(&deployment.recorder, &name, &event, excused);
+                    // With the node itself gone there is nothing to go on with: healing will say the same.
+                    if let Err(gone) = deployment.nodes[index].is_paused().await {
+                        deployment.stop.stop(&format!("a node was lost: {gone}"));
+                    }
                     if let Some(after) = watchdog.filter(|_| serves && !event.expected) {
                         tokio::time::sleep(after).await;
                         // If it cannot be started, it stays down, as its exit says already.

@@ -12,6 +12,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use crate::forwarding::{Forwarder, HEADROOM};
 use crate::links::Table;
 use crate::pcap::Capture;
+use crate::policy::Nanos;
 use crate::protocol::Wire;
 use crate::sys::{self, Poller};
 
@@ -21,6 +22,11 @@ const TURN: usize = 64;
 const BUFFER: usize = HEADROOM + 65_536;
 /// The poller's token for the end.
 const STOP: u64 = u64::MAX;
+/// For so long after a packet the thread looks for the next one without sleeping: an answer is often there sooner than
+/// a sleeping thread could be woken. Nanoseconds.
+const LINGER: Nanos = 25_000;
+/// A thread that sleeps is woken up to so much late, so it looks without sleeping for the last of a wait. Nanoseconds.
+const WAKE_UP: Nanos = 60_000;
 /// How long captured packets may wait to be written while nothing else happens.
 const CAPTURE_DELAY: Duration = Duration::from_secs(1);
 
@@ -90,9 +96,14 @@ fn run(forwarder: &mut Forwarder, mut poller: Poller) {
     nix::sys::prctl::set_timerslack(1).ok();
     let mut buffer = vec![0; BUFFER];
     let mut flushed = sys::monotonic();
+    let mut lingers_until = 0;
     loop {
         let now = sys::monotonic();
-        let mut limit = forwarder.due().map(|due| Duration::from_nanos(due.saturating_sub(now)));
+        let wait = |due: Nanos| Duration::from_nanos(due.saturating_sub(now).saturating_sub(WAKE_UP));
+        let mut limit = forwarder.due().map(wait);
+        if now < lingers_until {
+            limit = Some(Duration::ZERO);
+        }
         if forwarder.captures() {
             limit = Some(limit.unwrap_or(CAPTURE_DELAY).min(CAPTURE_DELAY));
         }
@@ -103,7 +114,11 @@ fn run(forwarder: &mut Forwarder, mut poller: Poller) {
                 return;
             }
         };
+        forwarder.mark();
         forwarder.release();
+        if !ready.is_empty() {
+            lingers_until = sys::monotonic() + LINGER;
+        }
         for token in ready {
             if token == STOP {
                 return;

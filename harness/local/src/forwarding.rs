@@ -62,7 +62,25 @@ impl Forwarder {
 
     /// Writes captures out.
     pub fn flush(&mut self) {
+        self.mark();
         self.captures.iter_mut().for_each(Capture::flush);
+    }
+
+    /// Puts into every capture what has happened since the last time.
+    pub fn mark(&mut self) {
+        if self.captures.is_empty() {
+            return;
+        }
+        for mark in self.table.take_marks() {
+            self.captures.iter_mut().for_each(|capture| capture.mark(&mark));
+        }
+    }
+
+    /// Puts a packet into its sender's capture, with what became of it.
+    fn capture(&mut self, from: usize, packet: &[u8], fate: Option<&str>) {
+        if let Some(capture) = self.captures.get_mut(from) {
+            capture.add(packet, fate);
+        }
     }
 
     /// When the next packet held back is due.
@@ -128,15 +146,13 @@ impl Forwarder {
     fn forward(&mut self, from: usize, frame: &mut [u8]) {
         // What is for nobody here (router solicitations, multicast) ends here.
         let Some(way) = self.way(from, &frame[HEADROOM..]) else { return };
-        if let Some(capture) = self.captures.get_mut(from) {
-            capture.add(&frame[HEADROOM..]);
-        }
         let (clear, policy) = {
             let links = self.table.lock();
             (links[way.link].clear, links[way.link].policy)
         };
         if clear {
             self.sight(way, &frame[HEADROOM..], Some);
+            self.capture(from, &frame[HEADROOM..], None);
             return self.deliver(way.link, way.to, frame);
         }
         let offload = self.offload(frame);
@@ -179,6 +195,8 @@ impl Forwarder {
                 && link.silences(flow, opens)
             {
                 link.counters.silenced += count;
+                drop(links);
+                self.capture(way.from, packet, Some("silenced"));
                 return;
             }
             let fate = link.memory.judge(&link.policy, sys::monotonic(), packet.len(), resettable);
@@ -199,11 +217,14 @@ impl Forwarder {
             Fate::Pass(pass) => Some(pass.at.unwrap_or(now)),
             Fate::Cut | Fate::Reset | Fate::Lost | Fate::Overflowed => None,
         });
+        if self.captures() {
+            self.capture(way.from, packet, told(&fate).as_deref());
+        }
         match fate {
             Fate::Cut | Fate::Lost | Fate::Overflowed => {}
             Fate::Reset => {
                 if let Some(answer) = packet::reset_answer(packet) {
-                    self.write(way.from, &mut framed(&answer));
+                    self.write(way.from, &mut framed(&answer), Some("made by the network"));
                 }
             }
             Fate::Pass(pass) => self.pass(way, pass, policy.corrupt_undetected, frame),
@@ -228,7 +249,7 @@ impl Forwarder {
 
     fn deliver(&mut self, link: usize, port: usize, frame: &mut [u8]) {
         let count = self.offload(frame).packets(&frame[HEADROOM..]);
-        let written = self.write(port, frame);
+        let written = self.write(port, frame, None);
         let counters = &mut self.table.lock()[link].counters;
         if written {
             counters.delivered += count;
@@ -240,10 +261,8 @@ impl Forwarder {
 
     /// Writes a frame to a wire. `false` if its queue is full or its interface is going away: the packet is
     /// lost, as on any network.
-    fn write(&mut self, port: usize, frame: &mut [u8]) -> bool {
-        if let Some(capture) = self.captures.get_mut(port) {
-            capture.add(&frame[HEADROOM..]);
-        }
+    fn write(&mut self, port: usize, frame: &mut [u8], comment: Option<&str>) -> bool {
+        self.capture(port, &frame[HEADROOM..], comment);
         if self.wire == Wire::Veth {
             let header = &mut frame[VNET_HEADER..HEADROOM];
             header[..6].copy_from_slice(&wire::mac(port as u16));
@@ -254,6 +273,31 @@ impl Forwarder {
         let start = HEADROOM - wire::header_length(self.wire);
         nix::unistd::write(&self.wires[port], &frame[start..]).is_ok()
     }
+}
+
+/// What becomes of a packet, for people; nothing of one that passes as it is.
+fn told(fate: &Fate) -> Option<String> {
+    let pass = match fate {
+        Fate::Cut => return Some("dropped: the link is cut".into()),
+        Fate::Reset => return Some("answered by a reset".into()),
+        Fate::Lost => return Some("lost".into()),
+        Fate::Overflowed => return Some("dropped: the queue of the link is full".into()),
+        Fate::Pass(pass) => pass,
+    };
+    let mut all = Vec::new();
+    if let Some(at) = pass.at {
+        all.push(format!("held back for {:.3} ms", at.saturating_sub(sys::monotonic()) as f64 / 1e6));
+    }
+    if pass.overtakes {
+        all.push("overtakes others".into());
+    }
+    if pass.twice {
+        all.push("delivered twice".into());
+    }
+    if pass.spoilt.is_some() {
+        all.push("spoilt".into());
+    }
+    (!all.is_empty()).then(|| all.join(", "))
 }
 
 /// A packet that is complete in itself, with room for headers that say so.

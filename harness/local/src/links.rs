@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use squall_cluster::{Endpoint, Error, LinkCounters, LinkMessage, LinkPolicy, Links};
 
 use crate::addressing::Map;
+use crate::pcap::Mark;
 use crate::policy::{self, Memory};
 use crate::sightings::Sightings;
 
@@ -59,13 +60,16 @@ pub(crate) struct Table {
     /// What was said between nodes lately.
     pub sightings: Sightings,
     links: Mutex<Vec<Link>>,
+    /// What is to stand in captures and is not there yet; nothing is kept where there are none.
+    marks: Option<Mutex<Vec<Mark>>>,
     /// Whether the fabric obeys it no longer, for whatever reason.
     abandoned: AtomicBool,
 }
 
 impl Table {
     /// All links clear; `seed` decides whom chance will hit.
-    pub fn new(map: Map, seed: u64) -> Self {
+    /// Marks are kept for captures, if there are any.
+    pub fn new(map: Map, seed: u64, captures: bool) -> Self {
         let link = |number| Link {
             policy: LinkPolicy::default(),
             clear: true,
@@ -74,7 +78,16 @@ impl Table {
             opened: HashSet::new(),
         };
         let links = Mutex::new((0..map.links() as u64).map(link).collect());
-        Table { map, sightings: Sightings::default(), links, abandoned: AtomicBool::new(false) }
+        let marks = captures.then(Mutex::default);
+        Table { map, sightings: Sightings::default(), links, marks, abandoned: AtomicBool::new(false) }
+    }
+
+    /// What has happened since this was last asked.
+    pub fn take_marks(&self) -> Vec<Mark> {
+        let take = |marks: &Mutex<Vec<Mark>>| {
+            std::mem::take(&mut *marks.lock().unwrap_or_else(PoisonError::into_inner))
+        };
+        self.marks.as_ref().map(take).unwrap_or_default()
     }
 
     /// Said by the fabric when it ends.
@@ -139,6 +152,12 @@ impl Links for LocalLinks {
 
     fn counters(&self, from: Endpoint, to: Endpoint) -> LinkCounters {
         self.table.map.link(from, to).map(|link| self.table.lock()[link].counters).unwrap_or_default()
+    }
+
+    fn mark(&self, text: &str) {
+        if let Some(marks) = &self.table.marks {
+            marks.lock().unwrap_or_else(PoisonError::into_inner).push(Mark::new(text));
+        }
     }
 
     fn messages(&self) -> Vec<LinkMessage> {

@@ -292,8 +292,8 @@ fn hear_cluster(socket: BorrowedFd<'_>) -> Error {
 /// A packet capture for each node, and one for the clients.
 fn captures(folders: &Folders) -> Result<Vec<Capture>, Error> {
     let capture = |name: &String| {
-        let path = folders.logs(name).join("network.pcap");
-        Capture::create(&path).map_err(|error| Error::io(format!("making {}", path.display()), error))
+        let path = folders.logs(name).join("network.pcapng");
+        Capture::create(&path, name).map_err(|error| Error::io(format!("making {}", path.display()), error))
     };
     folders.names.iter().map(capture).collect()
 }
@@ -305,7 +305,7 @@ fn assemble(
     raised: Raised,
     folders: &Folders,
 ) -> Result<Made, Error> {
-    let table = Arc::new(Table::new(map, spec.seed));
+    let table = Arc::new(Table::new(map, spec.seed, spec.pcap));
     let captures = if spec.pcap { captures(folders)? } else { Vec::new() };
     let failed = |what: &str| {
         let what = what.to_owned();

@@ -4,12 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use squall_cluster::{Cluster, ClusterSpec, Provider};
+use squall_cluster::{Cluster, ClusterSpec, LinkPolicy, Loss, Provider};
 use squall_engine::Error;
 use squall_engine::protocol::{Layout, NodeLayout, Target, TargetKind};
 use squall_local::LocalProvider;
 use squall_local::bench::{
-    Protocol, Timings, clusters, delay_accuracy, policy_flips, round_trips, start_peer, tcp_throughput,
+    Protocol, Timings, clusters, delay_accuracy, policy_flips, round_trips, start_peer, tally, tcp_throughput,
 };
 use squall_local::clock::bench::Figure;
 
@@ -17,7 +17,8 @@ use super::Row;
 
 const NODES: usize = 5;
 
-pub(super) async fn rows() -> Result<Vec<Row>, Error> {
+/// Each row is told as soon as it is there: what comes later may fail.
+pub(super) async fn rows(mut tell: impl FnMut(Row) -> Result<(), Error>) -> Result<(), Error> {
     let dir = tempfile::tempdir().map_err(|e| Error::io("a temporary folder", e))?;
     let provider = LocalProvider::new();
     let mut rows = Vec::new();
@@ -25,13 +26,16 @@ pub(super) async fn rows() -> Result<Vec<Row>, Error> {
     rows.push(millis("faults/nodes/up/p50", &up, 0.5, None));
     rows.push(millis("faults/nodes/down/p50", &down, 0.5, None));
     rows.push(raftkv_up(&provider, dir.path()).await?);
+    rows.drain(..).try_for_each(&mut tell)?;
     let cluster = provider.provision(&spec(&dir.path().join("network"))).await?;
     let measured = network(&cluster, &mut rows).await;
     cluster.shut_down().await?;
+    rows.drain(..).try_for_each(&mut tell)?;
     measured?;
-    rows.extend(clocks()?);
-    rows.extend(disks(dir.path())?);
-    Ok(rows)
+    shares(&provider, &dir.path().join("shares"), &mut rows).await?;
+    rows.drain(..).try_for_each(&mut tell)?;
+    clocks()?.into_iter().try_for_each(&mut tell)?;
+    disks(dir.path())?.into_iter().try_for_each(&mut tell)
 }
 
 /// What a clock of one's own costs, and whether every launch gets it.
@@ -53,6 +57,7 @@ fn disks(place: &Path) -> Result<Vec<Row>, Error> {
     let reach = |name: &str| match name {
         "etcd puts, 16 clients, share of plain" => Some(0.6),
         "etcd puts without fsync, 16 clients, share of plain" => Some(0.9),
+        name if name.starts_with("power loss, ") => Some(10.0),
         _ => None,
     };
     let figures = squall_local::faultfs::bench::measure(place)?;
@@ -126,6 +131,44 @@ async fn network(cluster: &Cluster, rows: &mut Vec<Row>) -> Result<(), Error> {
     let delayed = delay_accuracy(cluster, 0, 1, Duration::from_millis(10), 500).await?;
     rows.push(millis("faults/delay-10ms/p50", &delayed, 0.5, Some(10.3)));
     rows.push(millis("faults/delay-10ms/p99", &delayed, 0.99, Some(12.0)));
+    Ok(())
+}
+
+/// Packets of which a share is harmed, and that share.
+const PACKETS: u64 = 100_000;
+const SHARE: f64 = 0.05;
+
+/// How far the shares that are harmed are from those that were asked for, and whether a seed decides which.
+async fn shares(provider: &LocalProvider, dir: &Path, rows: &mut Vec<Row>) -> Result<(), Error> {
+    let clear = LinkPolicy::default();
+    let lossy = LinkPolicy { loss: Some(Loss { share: SHARE, burst: 1.0 }), ..clear };
+    let doubling = LinkPolicy { duplicate: SHARE, ..clear };
+    let spoiling = LinkPolicy { corrupt: SHARE, ..clear };
+    let fooling = LinkPolicy { corrupt_undetected: true, ..spoiling };
+    let (mut all, mut named) = (Vec::new(), Vec::new());
+    for (number, (name, policy)) in [
+        ("clear", clear),
+        ("loss", lossy),
+        ("the same loss", lossy),
+        ("duplicate", doubling),
+        ("corrupt", spoiling),
+        ("corrupt, undetected", fooling),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        all.push(tally(provider, &dir.join(number.to_string()), 1, policy, PACKETS).await?);
+        named.push(name);
+    }
+    rows.push(Row::new("faults/clear/packets-missing", all[0].missing as f64, "packets").reach(0.0));
+    for (at, harmed) in [(1, all[1].missing), (3, all[3].twice), (4, all[4].missing), (5, all[5].spoilt)] {
+        let error = (harmed as f64 / (PACKETS as f64 * SHARE) - 1.0).abs();
+        let note = format!("{harmed} of {PACKETS} packets, asked for {SHARE}");
+        let row = Row::new(format!("faults/{}/error-of-share", named[at]), error, "ratio").reach(0.1);
+        rows.push(Row { note: Some(note), ..row });
+    }
+    let same = f64::from(u8::from(all[1].digest == all[2].digest));
+    rows.push(Row::new("faults/loss/same-seed-same-packets", same, "bool").reach(1.0));
     Ok(())
 }
 

@@ -72,7 +72,13 @@ pub fn bench(args: &BenchArgs) -> anyhow::Result<Exit> {
         let rows = match name {
             "engine" => in_runtime(engine::rows())??,
             "client" => in_runtime(client::rows())??,
-            "faults" => in_runtime(faults::rows())??,
+            "faults" => {
+                let tell = |row: Row| {
+                    print_json(&row).map_err(|e| squall_engine::Error::Broken(format!("printing: {e}")))
+                };
+                in_runtime(faults::rows(tell))??;
+                Vec::new()
+            }
             "transactions" => {
                 transactions::rows(OPERATIONS_MAX as u64, |row| {
                     print_json(&row).map_err(anyhow::Error::from)

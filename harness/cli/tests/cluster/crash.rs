@@ -11,7 +11,7 @@ use crate::support::{finish, lives, machine, only_run, run, squall, tree, wait_u
 fn started(store: &Path) -> Child {
     let args = ["--faults", "partition,clock", "--time-limit", "120s", "--seed", "5", "--nodes", "3"];
     let mut command = run(store, &args);
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the binary starts");
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
     wait_until("the run has recorded something", || {
         let latest = store.join("latest");
         let runs = std::fs::read_dir(latest).into_iter().flatten().filter_map(Result::ok);
@@ -79,6 +79,33 @@ fn damage_is_refused(dir: &Path) {
         assert_eq!(done.code, Some(254), "{}", done.stderr);
         assert!(done.stderr.contains(expected), "{}", done.stderr);
         assert!(!folder.path().join("results.json").exists(), "nothing is written");
+    }
+}
+
+/// A process of this tree with this name.
+fn named(tree: &std::collections::BTreeSet<u32>, name: &str) -> Option<u32> {
+    let is = |pid: &&u32| {
+        std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.trim_end() == name)
+    };
+    tree.iter().find(is).copied()
+}
+
+/// What holds the nodes dies under a run: the run says so and ends, and nothing is left.
+pub fn killed_helpers_break_the_run() {
+    for (name, reason) in [("squall-keeper", "is gone"), ("squall-node", "is gone")] {
+        let store = tempfile::tempdir().expect("a folder");
+        let before = machine();
+        let child = started(store.path());
+        let processes = tree(child.id());
+        let victim = named(&processes, name).unwrap_or_else(|| panic!("there is no {name}"));
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(victim).expect("a process id"));
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).expect("it runs");
+        let output = child.wait_with_output().expect("it ends");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(255), "{name}: {said}");
+        assert!(said.contains(reason), "{name}: {said}");
+        wait_until("every process of the run is gone", || !processes.iter().any(|pid| lives(*pid)));
+        assert_eq!(machine(), before, "interfaces and mounts");
     }
 }
 

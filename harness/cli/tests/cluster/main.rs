@@ -7,6 +7,8 @@ mod described;
 mod examples;
 mod faults;
 mod leaks;
+mod machines;
+mod measured;
 mod runs;
 #[cfg(feature = "ssh")]
 mod ssh;
@@ -19,6 +21,13 @@ use squall_cluster::Capability;
 use squall_local::testing::{Need, Test};
 
 fn main() -> ExitCode {
+    // Inside nodes this executable is the probe, or a node of Raft KV.
+    let words: Vec<_> = std::env::args_os().skip(1).collect();
+    match words.first().and_then(|word| word.to_str()) {
+        Some(measured::probe::WORD) => measured::probe::run(),
+        Some("raftkv") => return ExitCode::from(squall_raftkv::cli::run(words.into_iter().skip(1)) as u8),
+        _ => {}
+    }
     let clusters =
         |name: &str, run: fn()| Test::new(name, run).needs(Need::Nodes).needs(Need::Can(Capability::Links));
     let etcd = || Need::Program("etcd", "etcd-server");
@@ -53,6 +62,18 @@ fn main() -> ExitCode {
             .needs(etcd()),
         clusters("two_holders_of_an_unfenced_lock_are_found", workloads::two_holders_are_found).needs(etcd()),
         clusters("classic_mistakes_are_found_by_their_workloads", workloads::classic_mistakes_are_found),
+        measured("network_faults_are_measured", measured::network).needs(Need::Can(Capability::LinkQuality)),
+        measured("process_faults_are_measured", measured::processes)
+            .needs(Need::Can(Capability::CpuLimit))
+            .needs(Need::Can(Capability::MemoryLimit)),
+        measured("clock_faults_are_measured", measured::clocks).needs(Need::Can(Capability::Clock)),
+        measured("disk_faults_are_measured", measured::disks).needs(Need::Can(Capability::Disk)),
+        measured("members_and_versions_are_measured", measured::members_and_versions),
+        measured("what_is_gone_is_not_harmed", measured::gone)
+            .needs(Need::Can(Capability::Disk))
+            .needs(Need::Can(Capability::Clock)),
+        clusters("a_machine_without_devices_does_what_it_can", machines::without_devices_is_less)
+            .needs(Need::Program("unshare", "util-linux")),
         clusters("processes_and_links_are_harmed_in_every_way", faults::processes_and_links),
         clusters("disks_are_harmed_in_every_way_and_no_more_than_a_minority", faults::disks)
             .needs(Need::Can(Capability::Disk)),
@@ -90,6 +111,7 @@ fn main() -> ExitCode {
             .needs(Need::Can(Capability::Disk)),
         clusters("one_seed_decides_alike_twice", decisions::one_seed_decides_alike_twice),
         clusters("a_killed_harness_leaves_nothing_but_its_history", crash::killed_harness_leaves_nothing),
+        clusters("a_killed_keeper_or_node_breaks_the_run", crash::killed_helpers_break_the_run),
         clusters("an_interrupted_run_is_judged", crash::interrupted_run_is_judged),
         clusters("an_interrupted_campaign_is_gone_on_with", crash::interrupted_campaign_is_resumed),
         clusters("a_target_that_cannot_start_is_one_clear_error", bad::target_that_exits),
@@ -162,4 +184,9 @@ fn main() -> ExitCode {
         Test::new("a_store_that_cannot_be_written_is_one_clear_error", bad::unwritable_store),
         Test::new("bad_campaigns_are_refused_before_anything_starts", bad::bad_campaigns),
     ])
+}
+
+/// A test that injects faults itself, on a cluster of its own.
+fn measured<F: Future<Output = ()> + 'static>(name: &str, run: impl FnOnce() -> F + Send + 'static) -> Test {
+    Test::asynchronous(name, run).needs(Need::Nodes).needs(Need::Can(Capability::Links))
 }

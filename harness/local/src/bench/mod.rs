@@ -3,8 +3,10 @@
 
 mod measure;
 mod roles;
+mod shares;
 
 pub use measure::{
     Protocol, Timings, clusters, delay_accuracy, policy_flips, round_trips, start_peer, tcp_throughput,
 };
 pub(crate) use roles::{WORD, run};
+pub use shares::{Tally, tally};

@@ -4,6 +4,7 @@ use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
+use super::shares;
 use crate::sys;
 
 /// First argument of this executable in a role.
@@ -27,6 +28,8 @@ pub(crate) fn run(words: &[String]) -> io::Result<()> {
         ["round-trips", "udp", to, rounds] => udp_round_trips(to, number(rounds)?),
         ["throughput", to, milliseconds] => throughput(to, Duration::from_millis(number(milliseconds)?)),
         ["one-way", to, rounds] => one_way(to, number(rounds)?),
+        ["count", port] => shares::receive(port.parse().map_err(io::Error::other)?),
+        ["numbered", to, packets] => shares::send(to, number(packets)?),
         _ => Err(io::Error::other(format!("there is no such role: {words:?}"))),
     }
 }

@@ -58,13 +58,23 @@ impl FaultFs {
         self.session.is_finished()
     }
 
+    /// An error if nobody asks this disk any more: harm would do nothing.
+    fn served(&self) -> Result<(), Error> {
+        match self.is_finished() {
+            true => Err(Error::Broken("the disk is gone: it was unmounted, or serving it ended".into())),
+            false => Ok(()),
+        }
+    }
+
     /// [`Disk::power_loss`], on this thread.
     pub fn lose_power(&self, loss: PowerLoss) -> Result<Discarded, Error> {
+        self.served()?;
         self.shared.lose_power(loss).map_err(|error| Error::io("undoing what was not durable", error))
     }
 
     /// [`Disk::set_faults`], on this thread.
     pub fn put_faults(&self, faults: &[DiskFault]) -> Result<(), Error> {
+        self.served()?;
         let was_stale = self.shared.rules.has_stale_reads();
         self.shared.rules.set(faults)?;
         if was_stale || self.shared.rules.has_stale_reads() {
@@ -75,6 +85,7 @@ impl FaultFs {
 
     /// [`Disk::damage`], on this thread.
     pub fn do_damage(&self, damage: &Damage) -> Result<Vec<Damaged>, Error> {
+        self.served()?;
         self.shared.damage(damage)
     }
 }
@@ -82,6 +93,7 @@ impl FaultFs {
 #[async_trait]
 impl Disk for FaultFs {
     async fn power_loss(&self, loss: PowerLoss) -> Result<Discarded, Error> {
+        self.served()?;
         let shared = self.shared.clone();
         let lost = apart(move || shared.lose_power(loss)).await?;
         lost.map_err(|error| Error::io("undoing what was not durable", error))
@@ -96,6 +108,7 @@ impl Disk for FaultFs {
     }
 
     async fn damage(&self, damage: &Damage) -> Result<Vec<Damaged>, Error> {
+        self.served()?;
         let (shared, damage) = (self.shared.clone(), damage.clone());
         apart(move || shared.damage(&damage)).await?
     }

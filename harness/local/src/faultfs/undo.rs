@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry::Vacant;
 use std::fs::File;
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,6 +14,9 @@ use std::time::Instant;
 use squall_cluster::{Discarded, Torn};
 
 use super::random::Random;
+
+/// As many parts as one call takes (`IOV_MAX`).
+const RUN_MOST: usize = 1024;
 
 /// A write or truncation as it can be undone.
 #[derive(Debug)]
@@ -189,14 +192,31 @@ fn revert(file: &File, entry: &Entry) -> io::Result<()> {
     if entry.old.is_empty() { Ok(()) } else { file.write_all_at(&entry.old, entry.offset) }
 }
 
+/// Undoes entries, the last first. Those that follow each other in the file as they do in the log are disjoint, and are
+/// written in one call: a tail of many small writes is mostly calls.
+fn revert_each(file: &File, entries: &[Entry]) -> io::Result<()> {
+    let follows = |a: &Entry, b: &Entry| {
+        !a.old.is_empty() && !b.old.is_empty() && a.offset + a.old.len() as u64 == b.offset
+    };
+    let runs: Vec<&[Entry]> = entries.chunk_by(follows).flat_map(|run| run.chunks(RUN_MOST)).collect();
+    for run in runs.into_iter().rev() {
+        let slices: Vec<IoSlice<'_>> = run.iter().map(|entry| IoSlice::new(&entry.old)).collect();
+        let length: usize = run.iter().map(|entry| entry.old.len()).sum();
+        let offset = i64::try_from(run[0].offset).map_err(io::Error::other)?;
+        // A short write says why when it is tried again.
+        if length > 0 && nix::sys::uio::pwritev(file, &slices, offset)? < length {
+            run.iter().try_for_each(|entry| revert(file, entry))?;
+        }
+    }
+    Ok(())
+}
+
 fn resize(file: &File, size: u64) -> io::Result<()> {
     if file.metadata()?.len() == size { Ok(()) } else { file.set_len(size) }
 }
 
 fn revert_all(file: &File, entries: &[Entry], durable_size: u64) -> io::Result<Discarded> {
-    for entry in entries.iter().rev() {
-        revert(file, entry)?;
-    }
+    revert_each(file, entries)?;
     resize(file, durable_size)?;
     Ok(Discarded {
         bytes: entries.iter().map(|entry| entry.written).sum(),
@@ -212,9 +232,7 @@ fn keep_prefix(file: &File, entries: &[Entry], torn: Torn, random: &mut Random) 
     let Some(cut_entry) = entries.get(kept) else {
         return Ok(Discarded { survived: kept as u64, ..Discarded::default() });
     };
-    for entry in entries[kept + 1..].iter().rev() {
-        revert(file, entry)?;
-    }
+    revert_each(file, &entries[kept + 1..])?;
     let sector = u64::from(torn.sector_bytes);
     let whole_sectors = cut_entry.end().div_ceil(sector) - cut_entry.offset / sector;
     let cut = match random.below(whole_sectors.max(1)) {
@@ -322,6 +340,25 @@ mod tests {
         assert_eq!(contents(&file), b"01abc56789");
         assert_eq!((discarded.bytes, discarded.writes, discarded.files), (11, 3, 1));
         assert!(undo.is_empty());
+    }
+
+    #[test]
+    fn a_long_tail_of_small_writes_is_undone_in_any_pattern() {
+        let before: Vec<u8> = (0..24_000_u32).map(|at| at as u8).collect();
+        let file = file_with(&before);
+        let mut undo = Undo::default();
+        // One after the other, more than one call takes; then backwards, each over half of its neighbour; then past the end.
+        for at in 0..3000 {
+            write(&mut undo, &file, at * 8, &[1; 8]);
+        }
+        for at in (0..1000).rev() {
+            write(&mut undo, &file, at * 4, &[2; 8]);
+        }
+        for at in 0..10 {
+            write(&mut undo, &file, 23_996 + at * 8, &[3; 8]);
+        }
+        let discarded = undo.lose(None).unwrap();
+        assert_eq!((contents(&file), discarded.writes), (before, 4010));
     }
 
     #[test]

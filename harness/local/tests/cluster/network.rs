@@ -239,28 +239,56 @@ async fn capture() {
     host.echo(1, 7).await;
     assert_eq!(ask(host.node(0), &["ask-udp", "10.77.0.2:7", "2"]).await, "2");
     host.link(n(0), n(1), LinkPolicy::cut()).await;
+    host.cluster.links.as_ref().unwrap().mark("the link is cut");
     assert_eq!(ask(host.node(0), &["ask-udp", "10.77.0.2:7", "1"]).await, "0");
-    let files = ["n1", "n2"].map(|name| host.dir.path().join("nodes").join(name).join("network.pcap"));
+    let files = ["n1", "n2"].map(|name| host.dir.path().join("nodes").join(name).join("network.pcapng"));
     host.cluster.shut_down().await.unwrap();
-    let [sender, receiver] = files.map(|file| udp_packets(&std::fs::read(file).unwrap()));
-    assert_eq!((sender, receiver), ((3, 2), (2, 2)), "three questions sent, two arrived, two answers");
+    let [sender, receiver] = files.map(|file| Captured::of(&std::fs::read(file).unwrap()));
+    assert_eq!((sender.asked, sender.answered), (3, 2), "three questions sent, two answered");
+    assert_eq!((receiver.asked, receiver.answered), (2, 2), "two arrived");
+    assert_eq!((sender.cut, receiver.cut), (1, 0), "one is said to have been dropped");
+    assert_eq!((sender.marks, receiver.marks), (1, 1), "the cut stands in both");
 }
 
-/// Reads a classic capture of raw IP packets: UDP packets to port 7 and from it.
-fn udp_packets(file: &[u8]) -> (usize, usize) {
-    let number = |at: usize| u32::from_ne_bytes(file[at..at + 4].try_into().unwrap()) as usize;
-    assert_eq!((number(0), number(20)), (0xa1b2_3c4d, 101));
-    let (mut at, mut to, mut from) = (24, 0, 0);
-    while at < file.len() {
-        let length = number(at + 8);
-        let packet = &file[at + 16..at + 16 + length];
-        if packet[0] == 0x45 && packet[9] == 17 {
-            to += usize::from(packet[22..24] == [0, 7]);
-            from += usize::from(packet[20..22] == [0, 7]);
+/// What is in a capture.
+#[derive(Default)]
+struct Captured {
+    /// UDP packets to port 7, and from it.
+    asked: usize,
+    answered: usize,
+    /// Packets whose comment says that a cut link dropped them.
+    cut: usize,
+    /// Marks of the cut.
+    marks: usize,
+}
+
+impl Captured {
+    /// Reads pcapng, block by block.
+    fn of(file: &[u8]) -> Captured {
+        let number = |at: usize| u32::from_ne_bytes(file[at..at + 4].try_into().unwrap()) as usize;
+        assert_eq!((number(0), number(8)), (0x0a0d_0d0a, 0x1a2b_3c4d));
+        let (mut at, mut captured) = (0, Captured::default());
+        while at < file.len() {
+            let end = at + number(at + 4);
+            let said =
+                |text: &[u8], from: usize| file[from..end].windows(text.len()).any(|part| part == text);
+            match number(at) {
+                6 => {
+                    let packet = &file[at + 28..at + 28 + number(at + 20)];
+                    if packet[0] == 0x45 && packet[9] == 17 {
+                        captured.asked += usize::from(packet[22..24] == [0, 7]);
+                        captured.answered += usize::from(packet[20..22] == [0, 7]);
+                        let comment = at + 28 + packet.len();
+                        captured.cut += usize::from(said(b"dropped: the link is cut", comment));
+                    }
+                }
+                9 => captured.marks += usize::from(said(b"MESSAGE=the link is cut", at)),
+                _ => {}
+            }
+            at = end;
         }
-        at += 16 + length;
+        captured
     }
-    (to, from)
 }
 
 async fn side_by_side() {

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value as Json};
 use squall_engine::protocol::{Evidence, Fault, Injected};
@@ -25,7 +26,8 @@ pub(crate) async fn perform(
     over: impl Future<Output = ()>,
     deployment: &Arc<Deployment>,
 ) -> Result<(), Error> {
-    let on = Injection { id: planned.id, deployment: deployment.clone() };
+    let lasts = Duration::from_nanos(planned.end.saturating_sub(planned.begin));
+    let on = Injection { id: planned.id, deployment: deployment.clone(), lasts };
     let injected = fault.begin(&planned.plan, &on).await.map_err(|e| cannot(fault, "begin", e))?;
     record_begin(&on, fault, &*injected, planned);
     over.await;

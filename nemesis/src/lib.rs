@@ -6,6 +6,7 @@
 
 mod background;
 mod clock;
+mod commanded;
 mod damage;
 mod disk;
 mod disk_harms;
@@ -26,6 +27,7 @@ mod timing;
 mod upgrade;
 mod victims;
 
+pub use commanded::commanded;
 pub use registry::faults;
 pub use script::{Event, Script, Step, Together, When};
 pub use storm::Storm;

@@ -6,6 +6,7 @@
 //!
 //! Deliberately absent: targets, faults, schedules. A provider only offers the means.
 
+pub mod attach;
 mod capability;
 mod clock;
 mod disk;
@@ -26,4 +27,4 @@ pub use limits::{Limits, Usage};
 pub use links::{Delay, DelayShape, Endpoint, LinkCounters, LinkMessage, LinkPolicy, Links, Loss};
 pub use node::{Conversation, ExitEvent, Node, Output, ProgramState};
 pub use program::{Exit, Program};
-pub use provider::{ClientNet, Cluster, ClusterSpec, Provider, Teardown};
+pub use provider::{ClientNet, Cluster, ClusterSpec, Found, Provider, Teardown};

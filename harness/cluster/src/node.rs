@@ -119,6 +119,11 @@ pub trait Node: Send + Sync + std::fmt::Debug {
     /// Ends of this node's programs from now on.
     fn exits(&self) -> broadcast::Receiver<ExitEvent>;
 
+    /// Brings logs that are kept elsewhere to the log directory, at the end of a run.
+    async fn gather_logs(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Its wall clock, if that can be moved.
     fn clock(&self) -> Option<Arc<dyn Clock>> {
         None

@@ -74,6 +74,17 @@ pub trait ClientNet: Send + Sync + std::fmt::Debug {
     }
 }
 
+/// A cluster that ran before squall came.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// How many nodes it has.
+    pub nodes: usize,
+    /// The version of what runs there, if anybody said.
+    pub version: Option<String>,
+    /// Why it may be used for one run only, if so.
+    pub only_once: Option<String>,
+}
+
 /// Makes clusters.
 #[async_trait]
 pub trait Provider: Send + Sync + std::fmt::Debug {
@@ -82,6 +93,17 @@ pub trait Provider: Send + Sync + std::fmt::Debug {
 
     /// What it can do here and now, and what to do about the rest.
     async fn probe(&self) -> Vec<Probe>;
+
+    /// Where the cluster and its programs run already, what is known of them: then nothing is installed and nothing
+    /// started, and nothing is ended when a run is over.
+    fn found(&self) -> Option<Found> {
+        None
+    }
+
+    /// Why it cannot do a fault, by name, although it has the capabilities that the fault needs.
+    fn refuses(&self, _fault: &str) -> Option<String> {
+        None
+    }
 
     /// Makes a cluster, or says why not and leaves nothing behind.
     async fn provision(&self, spec: &ClusterSpec) -> Result<Cluster, Error>;

@@ -70,6 +70,8 @@ pub struct Injection {
     pub id: u32,
     /// What it acts on.
     pub deployment: Arc<Deployment>,
+    /// How long it is to last: the end of the run may cut it short.
+    pub lasts: Duration,
 }
 
 impl Deployment {
@@ -91,7 +93,10 @@ impl Deployment {
             excuses: Excuses::default(),
             roll: Roll::new(nodes.len()),
             instead: Mutex::default(),
-            links: links.map(Layers::new),
+            links: links.map(|links| {
+                let names = layout.nodes.iter().map(|n| n.name.clone()).collect();
+                Layers::new(links, recorder.clone(), names)
+            }),
             leader: LeaderView::default(),
             client_host: None,
             active: RwLock::default(),

@@ -1,11 +1,18 @@
-//! What a run writes into its log about itself: its header, and how programs ended.
+//! What a run writes about itself: its header, how programs ended, and what the network saw.
 
+use std::fs::File;
+use std::io::{self, BufWriter};
+use std::path::Path;
 use std::time::SystemTime;
 
 use serde_json::Value as Json;
 use squall_cluster::ExitEvent;
-use squall_history::{Entry, NodeInfo, Note, RunHeader, SCHEMA_VERSION};
+use squall_history::{
+    Entry, MESSAGES_FILE, NodeInfo, Note, RunHeader, SCHEMA_VERSION, SeenMessage, write_messages,
+};
 
+use crate::deployment::Deployment;
+use crate::layers::Layers;
 use crate::monitor;
 use crate::protocol::Layout;
 use crate::recorder::Recorder;
@@ -47,4 +54,29 @@ pub(crate) fn note_exit(recorder: &Recorder, name: &str, event: &ExitEvent, excu
     let text = format!("`{}` on {name} {how}: {}", event.program, event.exit);
     let node = Some(name.to_owned());
     recorder.note(|time| Entry::Note(Box::new(Note { time, kind: "exit".into(), node, text, data })));
+}
+
+/// Keeps what the network saw of the last messages between nodes, if it saw any. They prove nothing, so a run is not
+/// lost for want of them.
+pub(crate) fn keep_messages(deployment: &Deployment, dir: &Path) -> io::Result<()> {
+    let messages = deployment.links().map(Layers::messages).unwrap_or_default();
+    if messages.is_empty() {
+        return Ok(());
+    }
+    let clock = deployment.recorder.clock();
+    let names: Vec<String> = deployment.layout.nodes.iter().map(|n| n.name.clone()).collect();
+    let seen = messages.into_iter().map(|m| SeenMessage {
+        sent: clock.at(m.sent),
+        took: m.arrived.map(|at| at.duration_since(m.sent).as_micros() as u64),
+        from: names[m.from].clone(),
+        to: names[m.to].clone(),
+        bytes: m.bytes.into(),
+    });
+    let path = dir.join(MESSAGES_FILE);
+    let written = File::create(&path).and_then(|file| write_messages(seen, BufWriter::new(file)));
+    if written.is_err() {
+        // Half of them would say that the rest never was.
+        let _ = std::fs::remove_file(&path);
+    }
+    written
 }

@@ -63,6 +63,11 @@ pub trait Target: Send + Sync + Debug {
     /// says what to install.
     async fn prepare(&self) -> Result<String, Error>;
 
+    /// The same where its servers run already, elsewhere: finds what its clients need on this machine.
+    async fn prepare_clients(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Files and folders of this machine that its programs need, as absolute paths: a node may have a `/tmp`
     /// of its own, and shows what is named here all the same. Called after [`Target::prepare`].
     fn uses(&self) -> Vec<PathBuf> {
@@ -76,6 +81,11 @@ pub trait Target: Send + Sync + Debug {
     /// serves. One that has to be prepared first, or must wait for another, does so here.
     async fn bring_up(&self, node: usize, deployment: &Arc<Deployment>) -> Result<(), Error> {
         deployment.start(node).await
+    }
+
+    /// In place of bringing nodes up, where they run already: called once. Starts nothing on them.
+    async fn take_up(&self, _deployment: &Arc<Deployment>) -> Result<(), Error> {
+        Ok(())
     }
 
     /// Called once when every node was brought up, before the wait until they serve.

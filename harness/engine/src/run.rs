@@ -4,8 +4,6 @@
 //! Whatever happens on the way, the cluster is taken down and the log is closed. Judging is not done here:
 //! it works on the log alone, so that a stored run can be judged again.
 
-use std::fs::File;
-use std::io::BufWriter;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,13 +11,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 use squall_cluster::{Capability, Cluster, ClusterSpec, Provider};
-use squall_history::{Entry, MESSAGES_FILE, Note, Phase, SeenMessage, write_messages};
+use squall_history::{Entry, Note, Phase};
 use tokio::task::JoinSet;
 
 use crate::deployment::Deployment;
 use crate::generator::Rate;
-use crate::layers::Layers;
-use crate::notes::{header, note_exit};
+use crate::notes::{header, keep_messages, note_exit};
 use crate::progress::{Progress, Watched};
 use crate::protocol::{Layout, Nemesis, NodeLayout, Setting, Target, Workload};
 use crate::recorder::{Recorder, RunClock, Watcher, Writing};
@@ -117,7 +114,14 @@ pub async fn run(
 ) -> Result<Finished, Error> {
     check(&spec)?;
     progress.phase("prepare");
-    let version = spec.target.prepare().await?;
+    let found = provider.found();
+    let version = match &found {
+        None => spec.target.prepare().await?,
+        Some(found) => {
+            spec.target.prepare_clients().await?;
+            found.version.clone().unwrap_or_else(|| "unknown".to_owned())
+        }
+    };
     progress.phase("provision");
     let mut needs = spec.nemesis.needs();
     needs.insert(Capability::Nodes);
@@ -132,7 +136,7 @@ pub async fn run(
             visible: spec.target.uses(),
         })
         .await?;
-    let live = Live::start(spec, &cluster, version, stop, progress.clone(), watcher);
+    let live = Live::start(spec, &cluster, (version, found.is_some()), stop, progress.clone(), watcher);
     let result = match live {
         Ok(live) => live.finish().await,
         Err(e) => Err(e),
@@ -152,6 +156,8 @@ struct Live {
     writing: Writing,
     progress: Progress,
     background: JoinSet<()>,
+    // Whether it ran before: then nothing is started, and nothing ended.
+    found: bool,
     // Whether the cluster has served: an exit before that is a failed start, not the target's misbehaviour.
     served: Arc<AtomicBool>,
 }
@@ -160,7 +166,7 @@ impl Live {
     fn start(
         spec: RunSpec,
         cluster: &Cluster,
-        version: String,
+        (version, found): (String, bool),
         stop: Stop,
         progress: Progress,
         watcher: Option<Watcher>,
@@ -202,6 +208,7 @@ impl Live {
             writing,
             progress,
             background: JoinSet::new(),
+            found,
             served: Arc::default(),
         })
     }
@@ -210,14 +217,25 @@ impl Live {
         let lived = self.live().await;
         self.background.abort_all();
         for node in &self.deployment.nodes {
-            // What cannot be killed now goes with its namespace.
-            let _ = node.kill().await;
+            if !self.found {
+                // What cannot be killed now goes with its namespace.
+                let _ = node.kill().await;
+            }
+            if let Err(e) = node.gather_logs().await {
+                self.note("warning", format!("the logs of {} were not gathered: {e}", node.name()));
+            }
         }
         if let Err(e) = &lived {
             self.note("warning", format!("the run broke: {e}"));
+            if self.found {
+                // Nobody throws this cluster away, so it is not left harmed either.
+                let _ = self.deployment.heal().await;
+            }
         }
         self.scan_logs()?;
-        self.keep_messages();
+        if let Err(e) = keep_messages(&self.deployment, &self.spec.dir) {
+            self.note("warning", format!("the messages between nodes were not kept: {e}"));
+        }
         self.phase("end");
         self.progress.set(|w| *w = Watched::default());
         let (driven, recovery_seconds) = match lived {
@@ -236,38 +254,17 @@ impl Live {
         })
     }
 
-    /// Keeps what the network saw of the last messages between nodes, if it saw any. They prove nothing, so a run
-    /// is not lost for want of them.
-    fn keep_messages(&self) {
-        let messages = self.deployment.links().map(Layers::messages).unwrap_or_default();
-        if messages.is_empty() {
-            return;
-        }
-        let clock = self.deployment.recorder.clock();
-        let names: Vec<String> = self.deployment.layout.nodes.iter().map(|n| n.name.clone()).collect();
-        let seen = messages.into_iter().map(|m| SeenMessage {
-            sent: clock.at(m.sent),
-            took: m.arrived.map(|at| at.duration_since(m.sent).as_micros() as u64),
-            from: names[m.from].clone(),
-            to: names[m.to].clone(),
-            bytes: m.bytes.into(),
-        });
-        let path = self.spec.dir.join(MESSAGES_FILE);
-        let written = File::create(&path).and_then(|file| write_messages(seen, BufWriter::new(file)));
-        if let Err(e) = written {
-            self.note("warning", format!("the messages between nodes were not kept: {e}"));
-            // Half of them would say that the rest never was.
-            let _ = std::fs::remove_file(&path);
-        }
-    }
-
     async fn live(&mut self) -> Result<(Driven, Option<f64>), Error> {
         self.phase("setup");
         self.watch_exits();
-        for node in 0..self.deployment.nodes.len() {
-            self.spec.target.bring_up(node, &self.deployment).await?;
+        if self.found {
+            self.spec.target.take_up(&self.deployment).await?;
+        } else {
+            for node in 0..self.deployment.nodes.len() {
+                self.spec.target.bring_up(node, &self.deployment).await?;
+            }
+            self.spec.target.bootstrap(&self.deployment).await?;
         }
-        self.spec.target.bootstrap(&self.deployment).await?;
         ready::wait(&self.deployment, self.spec.op_timeout, self.spec.ready_limit).await?;
         self.served.store(true, Ordering::Relaxed);
         self.background.spawn({

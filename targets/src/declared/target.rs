@@ -208,6 +208,20 @@ impl Declared {
         }
     }
 
+    /// Makes ready for client programs.
+    fn hire(&self, deployment: &Arc<Deployment>) -> Result<(), Error> {
+        let d = &self.definition;
+        self.nodes.get_or_init(|| deployment.nodes.clone());
+        let host = deployment.client_host.clone().ok_or_else(|| {
+            Error::Config("this provider has no place where client programs can run".into())
+        })?;
+        self.clients.get_or_init(|| {
+            let (recorder, stop) = (deployment.recorder.clone(), deployment.stop.clone());
+            Clients::new(host, recorder, stop, d.client.per_process, d.supports.clone())
+        });
+        Ok(())
+    }
+
     fn missing(&self, what: &str) -> Error {
         let how = match &self.definition.package {
             Some(package) => format!("; on Debian and Ubuntu: apt-get install {package}"),
@@ -289,6 +303,19 @@ impl Target for Declared {
         Ok(probe::cut(line))
     }
 
+    async fn prepare_clients(&self) -> Result<(), Error> {
+        let d = &self.definition;
+        let client = match &d.client.command {
+            CommandOf::Arguments(argv) => argv.first().map(|a| a.render(&self.common())),
+            CommandOf::Shell(_) => None,
+        };
+        client.filter(|c| !is_there(c, &d.dir)).map_or(Ok(()), |what| Err(self.missing(&what)))
+    }
+
+    async fn take_up(&self, deployment: &Arc<Deployment>) -> Result<(), Error> {
+        self.hire(deployment)
+    }
+
     fn uses(&self) -> Vec<PathBuf> {
         let d = &self.definition;
         let paths = self.executables().into_iter().filter(|e| e.contains('/')).map(|e| d.dir.join(e));
@@ -302,15 +329,8 @@ impl Target for Declared {
 
     async fn bring_up(&self, node: usize, deployment: &Arc<Deployment>) -> Result<(), Error> {
         let d = &self.definition;
-        self.nodes.get_or_init(|| deployment.nodes.clone());
         if node == 0 {
-            let host = deployment.client_host.clone().ok_or_else(|| {
-                Error::Config("this provider has no place where client programs can run".into())
-            })?;
-            self.clients.get_or_init(|| {
-                let (recorder, stop) = (deployment.recorder.clone(), deployment.stop.clone());
-                Clients::new(host, recorder, stop, d.client.per_process, d.supports.clone())
-            });
+            self.hire(deployment)?;
         }
         let name = deployment.name(node);
         for step in d.setup.iter().filter(|s| s.on.has(node, &name)) {

@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::tidy::without_null;
 use crate::Registry;
-use crate::campaign::Campaign;
+use crate::campaign::{Campaign, OWN, PROVIDERS};
 
 /// A campaign of squall: every target with every workload under every set of faults.
 #[derive(JsonSchema)]
@@ -105,13 +105,10 @@ pub(super) struct Duration(
     #[schemars(regex(pattern = r"^\s*[0-9]+(\.[0-9]+)?\s*(us|µs|ms|s|min|h)$"))] String,
 );
 
+/// Names and options are put in from the list of providers.
 #[derive(JsonSchema)]
-#[schemars(rename_all = "kebab-case")]
 #[allow(dead_code, reason = "it only describes")]
-enum Provider {
-    /// Namespaces on this machine.
-    Local,
-}
+struct Provider(String);
 
 #[derive(JsonSchema)]
 #[schemars(untagged)]
@@ -313,6 +310,10 @@ pub fn campaign(registry: &Registry) -> Json {
         faults.push(("none", "no fault"));
     }
     definitions["Fault"] = of(faults);
+    let own =
+        json!({ "type": "string", "pattern": format!("^{OWN}"), "description": "of a running cluster" });
+    definitions["Fault"]["anyOf"].as_array_mut().expect("`named` gives alternatives").push(own);
+    definitions["Provider"] = providers();
     schema["title"] = "A campaign of squall".into();
     put_defaults(&mut schema);
     schema
@@ -330,6 +331,25 @@ fn or_described(target: &mut Json) {
         "minProperties": 1,
         "maxProperties": 1,
     }));
+}
+
+/// A provider's name, or its name with its options or its file.
+fn providers() -> Json {
+    let names: Vec<&str> = PROVIDERS.iter().map(|p| p.name).collect();
+    let options = PROVIDERS.iter().map(|p| {
+        let kinds = if p.paths.is_empty() { json!(["object", "null"]) } else { json!(["object", "string"]) };
+        (p.name.to_owned(), json!({ "type": kinds }))
+    });
+    json!({ "anyOf": [
+        { "type": "string", "enum": names },
+        {
+            "type": "object",
+            "properties": options.collect::<serde_json::Map<_, _>>(),
+            "additionalProperties": false,
+            "minProperties": 1,
+            "maxProperties": 1,
+        },
+    ] })
 }
 
 /// A name, or a name with its options; any name where none is known.

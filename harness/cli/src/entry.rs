@@ -59,9 +59,19 @@ fn run(registry: &Registry, args: Vec<OsString>) -> Exit {
 /// An error is said once, and becomes the exit code that it means.
 fn ended(result: anyhow::Result<Exit>) -> Exit {
     result.unwrap_or_else(|e| {
-        say(&format!("squall: {e:#}"));
+        say(&format!("squall: {}", told(&e)));
         Exit::of_error(&e)
     })
+}
+
+/// An error with its causes, without what one of them has said already.
+fn told(error: &anyhow::Error) -> String {
+    let causes = error.chain().map(ToString::to_string);
+    let put = |text: String, cause: String| match text.ends_with(&cause) {
+        true => text,
+        false => format!("{text}: {cause}"),
+    };
+    causes.reduce(put).unwrap_or_default()
 }
 
 /// Help and version are what was asked for; anything else is a bad argument.
@@ -107,6 +117,13 @@ fn text(panic: &(dyn Any + Send)) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let full = squall_engine::Error::io("x cannot be written", std::io::Error::other("no room"));
+        assert_eq!(told(&anyhow::Error::from(full)), "x cannot be written: no room");
+        assert_eq!(told(&anyhow::anyhow!("inner").context("outer")), "outer: inner");
+    }
 
     #[test]
     fn a_panic_is_255_and_a_reader_that_left_is_not() {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "cli/book.rs"]
+mod book;
 #[path = "cli/ready_made.rs"]
 mod ready_made;
 #[path = "cli/store.rs"]

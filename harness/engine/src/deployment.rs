@@ -93,7 +93,10 @@ impl Deployment {
             excuses: Excuses::default(),
             roll: Roll::new(nodes.len()),
             instead: Mutex::default(),
-            links: links.map(Layers::new),
+            links: links.map(|links| {
+                let names = layout.nodes.iter().map(|n| n.name.clone()).collect();
+                Layers::new(links, recorder.clone(), names)
+            }),
             leader: LeaderView::default(),
             client_host: None,
             active: RwLock::default(),

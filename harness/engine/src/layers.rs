@@ -3,23 +3,29 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use serde_json::Value as Json;
 use squall_cluster::{Delay, DiskFault, Endpoint, LinkCounters, LinkMessage, LinkPolicy, Links, Loss};
+use squall_history::{Entry, Note};
 use tokio::sync::Mutex as AsyncMutex;
 
 use crate::Error;
+use crate::recorder::Recorder;
 
 /// What each fault wants of the links, and what that comes to.
 #[derive(Debug)]
 pub struct Layers {
     pub(crate) links: Arc<dyn Links>,
     wanted: Mutex<Wanted>,
+    recorder: Recorder,
+    names: Vec<String>,
     // Held while the network is changed, so that changes reach it in the order in which they were wanted.
     applying: AsyncMutex<()>,
 }
 
 impl Layers {
-    pub(crate) fn new(links: Arc<dyn Links>) -> Self {
-        Layers { links, wanted: Mutex::default(), applying: AsyncMutex::default() }
+    /// Changes go into the log, with the nodes called by these names.
+    pub(crate) fn new(links: Arc<dyn Links>, recorder: Recorder, names: Vec<String>) -> Self {
+        Layers { links, recorder, names, wanted: Mutex::default(), applying: AsyncMutex::default() }
     }
 
     /// Lays down what fault `id` wants, in place of what it wanted before.
@@ -34,7 +40,26 @@ impl Layers {
             }
             touched.into_iter().map(|(from, to)| (from, to, together(&all, from, to))).collect::<Vec<_>>()
         };
-        Ok(self.links.apply(&changes).await?)
+        self.links.apply(&changes).await?;
+        self.note(&changes);
+        Ok(())
+    }
+
+    /// What links between nodes are like from now on. Those of clients are many, and told by the faults' evidence.
+    fn note(&self, changes: &[(Endpoint, Endpoint, LinkPolicy)]) {
+        let told = |(from, to, policy): &(Endpoint, Endpoint, LinkPolicy)| match (from, to) {
+            (Endpoint::Node(a), Endpoint::Node(b)) => {
+                Some(Json::from(vec![self.names[*a].clone(), self.names[*b].clone(), state(policy)]))
+            }
+            _ => None,
+        };
+        let links: Vec<Json> = changes.iter().filter_map(told).collect();
+        if links.is_empty() {
+            return;
+        }
+        let (kind, text) = (LINKS.to_owned(), format!("{} links between nodes changed", links.len()));
+        let data = [("links".to_owned(), Json::from(links))].into();
+        self.recorder.note(|time| Entry::Note(Box::new(Note { time, kind, node: None, text, data })));
     }
 
     /// Takes off what fault `id` wanted.
@@ -59,9 +84,33 @@ impl Layers {
 
     pub(crate) async fn clear(&self) -> Result<(), Error> {
         let _turn = self.applying.lock().await;
-        self.wanted.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        Ok(self.links.heal().await?)
+        let all = std::mem::take(&mut *self.wanted.lock().unwrap_or_else(PoisonError::into_inner));
+        self.links.heal().await?;
+        let touched: BTreeSet<_> = all.values().flatten().map(|w| (w.0, w.1)).collect();
+        let clear: Vec<_> = touched.into_iter().map(|(a, b)| (a, b, LinkPolicy::default())).collect();
+        self.note(&clear);
+        Ok(())
     }
+}
+
+/// The kind of note that tells changes of links: `links` is a list of from, to and state.
+const LINKS: &str = "links";
+
+/// A link's state in a word or several, joined by `+`; empty for a clear one.
+fn state(policy: &LinkPolicy) -> String {
+    let p = policy;
+    let words = [
+        ("cut", p.down),
+        ("half-open", p.half_open),
+        ("reset", p.reset),
+        ("loss", p.loss.is_some()),
+        ("delay", p.delay.is_some()),
+        ("slow", p.rate_bytes.is_some()),
+        ("corrupt", p.corrupt > 0.0),
+        ("duplicate", p.duplicate > 0.0),
+        ("reorder", p.reorder > 0.0),
+    ];
+    words.into_iter().filter(|(_, so)| *so).map(|(word, _)| word).collect::<Vec<_>>().join("+")
 }
 
 type Wanted = BTreeMap<u32, Vec<(Endpoint, Endpoint, LinkPolicy)>>;
@@ -126,5 +175,19 @@ impl Wants {
     /// The tightest limit that anybody wants.
     pub fn bytes(&self) -> Option<u64> {
         self.memory.values().copied().min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_is_told_by_all_that_is_wrong_with_it() {
+        assert_eq!(state(&LinkPolicy::default()), "");
+        assert_eq!(state(&LinkPolicy::cut()), "cut");
+        let loss = Some(Loss { share: 0.2, burst: 1.0 });
+        assert_eq!(state(&LinkPolicy { loss, reset: true, ..LinkPolicy::cut() }), "cut+reset+loss");
+        assert_eq!(state(&LinkPolicy { half_open: true, ..LinkPolicy::default() }), "half-open");
     }
 }

@@ -2,11 +2,12 @@
 
 use maud::{Markup, html};
 use serde_json::Value as Json;
-use squall_checkers::run::{Availability, Window};
+use squall_checkers::run::{Availability, Quantiles, Window};
 use squall_checkers::{Budget, Check};
+use squall_history::Outcome;
 
 use super::run::Run;
-use crate::text::{count, counted, cut, inert, percent, seconds};
+use crate::text::{count, counted, cut, duration, inert, percent, seconds};
 
 /// Injections that are listed at once; the others can be unfolded.
 const LISTED: usize = 30;
@@ -18,7 +19,9 @@ pub fn section(run: &Run<'_>) -> Markup {
     }
     let felt = Availability.check(run.history, &Budget::default()).details;
     let felt: Vec<Json> = felt.get("faults").and_then(Json::as_array).cloned().unwrap_or_default();
-    let rows: Vec<Markup> = run.windows.iter().enumerate().map(|(i, w)| row(run, w, felt.get(i))).collect();
+    let answers = answers(run);
+    let rows: Vec<Markup> =
+        run.windows.iter().enumerate().map(|(i, w)| row(run, w, felt.get(i), &answers)).collect();
     html! {
         section id="faults" {
             h2 { "Faults and their evidence" }
@@ -36,14 +39,29 @@ fn table(rows: &[Markup]) -> Markup {
         div.scroll { table {
             thead { tr {
                 th scope="col" { "Fault" } th scope="col" { "Nodes" } th.right scope="col" { "From" } th.right scope="col" { "For" }
-                th scope="col" { "Effect" } th scope="col" { "Evidence" } th.right scope="col" { "Answered ok" } th.right scope="col" { "Longest silence" } th.right scope="col" { "Served again" }
+                th scope="col" { "Effect" } th scope="col" { "Evidence" } th.right scope="col" { "Answered ok" } th.right scope="col" { "99 % within" } th.right scope="col" { "Longest silence" } th.right scope="col" { "Served again" }
             } }
             tbody { @for row in rows { (row) } }
         } }
     }
 }
 
-fn row(run: &Run<'_>, w: &Window<'_>, felt: Option<&Json>) -> Markup {
+/// Ends and latencies of the operations that were ok, by their ends.
+fn answers(run: &Run<'_>) -> Vec<(u64, u64)> {
+    let ok = run.history.ops().filter(|op| op.outcome == Outcome::Ok);
+    let mut ok: Vec<(u64, u64)> = ok.map(|op| (op.end, op.end - op.start)).collect();
+    ok.sort_unstable();
+    ok
+}
+
+/// The latency within which 99 % of what was answered while a fault was on stayed.
+fn slowest(run: &Run<'_>, w: &Window<'_>, answers: &[(u64, u64)]) -> Option<u64> {
+    let (from, to) = (w.from(), w.to().min(run.span.1));
+    let on = &answers[answers.partition_point(|a| a.0 < from)..answers.partition_point(|a| a.0 <= to)];
+    Quantiles::of(&mut on.iter().map(|a| a.1).collect::<Vec<_>>()).map(|q| q.p99)
+}
+
+fn row(run: &Run<'_>, w: &Window<'_>, felt: Option<&Json>, answers: &[(u64, u64)]) -> Markup {
     let figure = |key: &str| felt.and_then(|f| f.get(key)).and_then(Json::as_f64);
     let start = w.from() as f64 / 1e9;
     html! {
@@ -60,6 +78,7 @@ fn row(run: &Run<'_>, w: &Window<'_>, felt: Option<&Json>) -> Markup {
             } }
             td { (evidence(w)) }
             td.num.right { @match figure("ok_share") { Some(s) => (percent(s)), None => "–" } }
+            td.num.right { @match slowest(run, w, answers) { Some(took) => (duration(took)), None => "–" } }
             td.num.right { @match figure("longest_gap_seconds") { Some(s) => (seconds(s)), None => "–" } }
             td.num.right { @match figure("served_again_seconds") { Some(s) => { "after " (seconds(s)) }, None => "–" } }
         }

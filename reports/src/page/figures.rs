@@ -4,8 +4,8 @@ use maud::{Markup, PreEscaped, html};
 use squall_checkers::Verdict;
 use squall_history::History;
 
-use super::cluster;
 use super::run::Run;
+use super::{cluster, links};
 use crate::plot::{FAIL, INFO, OK, QUANTILES, offsets, quantiles, rate, raw, standalone};
 use crate::text::{duration, inert};
 use crate::{Facts, RunResult};
@@ -27,6 +27,13 @@ pub fn section(run: &Run<'_>) -> Markup {
             }
             @if let Some(svg) = cluster::lanes(run) {
                 figure.plot.wide { figcaption { "Cluster " span { "who led (dark bars), which nodes were harmed, how much each answered" } } (PreEscaped(svg)) }
+            }
+            @if let Some((svg, told)) = links::matrix(run) {
+                figure.plot.wide {
+                    figcaption { "Links " span { (told) } }
+                    p.legend { span { i.link-cut {} "cut" } span { i.link-bad {} "late, lossy or otherwise bad" } }
+                    (PreEscaped(svg))
+                }
             }
             figure.plot.wide {
                 figcaption { "Throughput " span { "operations a second by outcome, " (each) } }

@@ -13,6 +13,7 @@ mod figures;
 mod index;
 mod lanes;
 mod layered;
+mod links;
 mod logs;
 mod map;
 mod operations;
@@ -67,6 +68,7 @@ pub fn report(history: &History, verdicts: &[Verdict], result: &RunResult, facts
                     a href="#time" { "Over time" }
                     a href="#timeline-section" { "Timeline" }
                     a href="#operations" { "Operations" }
+                    @if !run.facts.logs.is_empty() { a href="#logs" { "Logs" } }
                     a href="#checks" { "Checks" }
                     a href="#reproduce" { "Reproduce" }
                 } }
@@ -77,6 +79,7 @@ pub fn report(history: &History, verdicts: &[Verdict], result: &RunResult, facts
                     (figures::section(&run))
                     (operations::timeline(&run))
                     (operations::section(&run))
+                    (logs::section(&run))
                     (checks::section(&run))
                     (top::reproduce(&run))
                 }

@@ -164,14 +164,38 @@ pub fn reproduce(run: &Run<'_>) -> Markup {
                 @if !h.nodes.is_empty() {
                     p.soft { "Nodes: " @for (i, n) in h.nodes.iter().enumerate() { @if i > 0 { ", " } (inert(&n.name)) " " span.mono { (inert(&n.address)) } } }
                 }
+                (machine(h))
                 @if !h.options.is_null() {
-                    details { summary { "Machine, versions and every option, resolved" } pre tabindex="0" { (pretty(&h.options)) } }
+                    details { summary { "Every option, resolved" } pre tabindex="0" { (pretty(&h.options)) } }
                 }
             }
             @if !run.result.warnings.is_empty() {
                 h3 id="warnings" { "Warnings" }
                 ul { @for w in &run.result.warnings { li { (prose(w, false)) } } }
             }
+        }
+    }
+}
+
+/// What it was done on, as the header has it.
+fn machine(h: &RunHeader) -> Markup {
+    let Some(machine) = h.options.get("machine").and_then(Json::as_object) else { return html! {} };
+    let told = |name: &str, value: &Json| match value {
+        Json::String(text) => Some(inert(text)),
+        Json::Number(n) if name == "memory_bytes" => {
+            Some(format!("{:.1} GiB", n.as_f64()? / 1024f64.powi(3)))
+        }
+        Json::Number(n) => Some(n.to_string()),
+        _ => None,
+    };
+    let parts = machine.iter().filter_map(|(name, value)| {
+        Some((inert(&name.trim_end_matches("_bytes").replace('_', " ")), told(name, value)?))
+    });
+    html! {
+        h3 { "Machine and versions" }
+        dl.meta {
+            div { dt { (inert(&h.target)) } dd { (inert(&h.target_version)) } }
+            @for (name, value) in parts { div { dt { (name) } dd { (value) } } }
         }
     }
 }

@@ -11,6 +11,8 @@ use crate::{FaultResult, RunOutcome, RunResult};
 const LISTED: usize = 12;
 /// Anomalies that are explained.
 const EXPLAINED: usize = 3;
+/// Characters of a fault's evidence: what a command printed may be long.
+const EVIDENCE: usize = 400;
 /// Characters of an explanation.
 const EXPLANATION: usize = 2_000;
 
@@ -107,7 +109,7 @@ fn faults(out: &mut String, faults: &[FaultResult]) {
         );
         let evidence: Vec<String> = fault.evidence.iter().map(|(k, v)| format!("{k}={v}")).collect();
         if !evidence.is_empty() {
-            let _ = write!(text, " ({})", evidence.join(", "));
+            let _ = write!(text, " ({})", cut(&evidence.join(", "), EVIDENCE));
         }
         line(out, &format!("  {}", inert(&text)));
     }

@@ -70,6 +70,15 @@ const HANDS: &str = r##"<script>(() => {
   for (const key of ["+", "ArrowRight", "ArrowDown", "0"]) picture.dispatchEvent(new KeyboardEvent("keydown", { key }));
   seen.all = size() === whole;
   $("ops").scrollTop = 20000;
+  const named = (e) => e.getAttribute("aria-label") || e.textContent.trim() || (e.labels && e.labels.length);
+  seen.unnamed = [...document.querySelectorAll("button, input, select, a[href], canvas, svg[role=img]")].filter((e) => !named(e)).map((e) => e.outerHTML.slice(0, 90));
+  const levels = [...document.querySelectorAll("h1, h2, h3, h4")].map((h) => +h.tagName[1]);
+  seen.skipped = levels.filter((level, i) => i > 0 && level > levels[i - 1] + 1);
+  const ids = [...document.querySelectorAll("[id]")].map((e) => e.id);
+  seen.twice = ids.filter((id, i) => ids.indexOf(id) < i);
+  seen.lost = [...document.querySelectorAll("nav a")].filter((a) => !document.querySelector(a.getAttribute("href"))).length;
+  seen.headless = [...document.querySelectorAll("table")].filter((t) => !t.querySelector("th[scope]")).length;
+  seen.language = document.documentElement.lang;
   document.body.dataset.seen = JSON.stringify(seen);
 })();</script></body>"##;
 
@@ -103,4 +112,18 @@ fn the_table_filters_and_the_timeline_moves() {
     assert_eq!(seen["closer"], true, "Ctrl with the wheel zooms the picture");
     assert_eq!(seen["scrolls"], true, "a plain wheel is left to the page");
     assert_eq!(seen["all"], true, "0 shows all of it again");
+    // What a screen reader and a keyboard need.
+    for (what, why) in [
+        ("unnamed", "everything that can be used or looked at has a name"),
+        ("skipped", "headings follow each other by one level"),
+        ("twice", "every id is there once"),
+    ] {
+        assert_eq!(seen[what], serde_json::json!([]), "{why}");
+    }
+    assert_eq!(
+        (&seen["lost"], &seen["headless"]),
+        (&0.into(), &0.into()),
+        "links to sections, heads of tables"
+    );
+    assert_eq!(seen["language"], "en");
 }

@@ -308,6 +308,16 @@ fn surroundings(seed: u64, size: Size, storms: &[Storm], mut processes: Vec<Proc
             history.notes.push(note(time, "clock", node, "", json!({ "offset_seconds": offset })));
         }
     }
+    for s in storms.iter().filter(|s| s.kind == "partition") {
+        let others = (0..5).filter(|n| !s.nodes.contains(n));
+        let pairs: Vec<(String, String)> =
+            others.flat_map(|o| s.nodes.iter().map(move |n| (name(&o), name(n)))).collect();
+        for (time, state) in [(s.from, "cut"), (s.to, "")] {
+            let links: Vec<_> =
+                pairs.iter().flat_map(|(a, b)| [json!([a, b, state]), json!([b, a, state])]).collect();
+            history.notes.push(note(time, "links", None, "12 links changed", json!({ "links": links })));
+        }
+    }
     let faults: Vec<&str> = if storms.is_empty() { vec![] } else { vec!["partition", "clock", "pause"] };
     history.run = Some(Box::new(RunHeader {
         schema_version: SCHEMA_VERSION,

@@ -3,7 +3,7 @@
 use serde_json::json;
 use squall_checkers::{Anomaly, Valid, Verdict};
 use squall_history::History;
-use squall_reports::{Expected, Facts, RunOutcome, RunResult, plots, report, run_result, terminal};
+use squall_reports::{Expected, Facts, LogLine, RunOutcome, RunResult, plots, report, run_result, terminal};
 
 use crate::demo::{self, USUAL};
 
@@ -49,6 +49,29 @@ fn an_invalid_run_shows_its_counterexample_with_node_leader_and_faults() {
         assert!(page.contains(&format!("<a href=\"#op={index}\">")), "#{index} is linked");
     }
     println!("{}", terminal::summary(&result));
+}
+
+#[test]
+fn links_logs_and_the_machine_are_there_over_the_whole_run() {
+    let mut history = demo::run(7, USUAL, true);
+    let cut: Vec<_> = history.faults.iter().filter(|f| f.kind == "partition").cloned().collect();
+    if let Some(header) = &mut history.run {
+        header.options = json!({ "machine": { "kernel": "6.1.0-x", "memory_bytes": 8_589_934_592_u64 } });
+    }
+    let line = |time: u64, node: &str, text: &str| LogLine { time, node: node.into(), text: text.into() };
+    let logs = vec![line(cut[0].time + 5, "n3", "lost touch"), line(cut[0].time - 5, "n2", "all is well")];
+    let (_, page) =
+        page_with("whole", &history, &[Verdict::valid("linearizable")], &Facts { logs, ..facts() });
+    // Two nodes cut from three, both ways, in each of the partitions.
+    let rows = page.matches("<text class=\"link-name\"").count();
+    let stretches = page.matches("<rect class=\"link-cut\"").count();
+    assert!(rows >= 12 && stretches == 12 * cut.len() / 2, "{rows} rows, {stretches} stretches");
+    assert!(page.contains(&format!("{} were clear throughout", 20 - rows)));
+    let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("no {text}"));
+    let begins = format!("<strong>partition of {} begins</strong>", cut[0].nodes.join(", "));
+    assert!(at("all is well") < at(&begins) && at(&begins) < at("lost touch"), "in the order of time");
+    assert!(page.contains("<dt>kernel</dt><dd>6.1.0-x</dd>") && page.contains("<dd>8.0 GiB</dd>"));
+    assert!(page.contains("99 % within"), "of what was answered during a fault");
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod checkers;
 mod client;
 mod engine;
 mod faults;
+mod reports;
 mod transactions;
 
 use std::future::Future;
@@ -46,7 +47,7 @@ impl Row {
     }
 }
 
-const NAMES: [&str; 5] = ["engine", "client", "faults", "checkers", "transactions"];
+const NAMES: [&str; 6] = ["engine", "client", "faults", "checkers", "transactions", "reports"];
 
 /// Operations of the largest input that is written to a file and read back.
 const OPERATIONS_MAX: usize = 1_000_000;
@@ -79,6 +80,7 @@ pub fn bench(args: &BenchArgs) -> anyhow::Result<Exit> {
                 in_runtime(faults::rows(tell))??;
                 Vec::new()
             }
+            "reports" => reports::rows()?,
             "transactions" => {
                 transactions::rows(OPERATIONS_MAX as u64, |row| {
                     print_json(&row).map_err(anyhow::Error::from)

@@ -29,7 +29,9 @@ fn read(node: &Node, campaign: &mut Campaign) -> Result<(), Complaint> {
     if let Some(n) = f.get("seed") {
         (campaign.seed, campaign.seed_drawn) = (whole(n, 0, u64::MAX)?, false);
     }
-    f.set("nodes", &mut campaign.nodes, |n| Ok(whole(n, 1, MAX_NODES as u64)? as u32))?;
+    if let Some(n) = f.get("nodes") {
+        (campaign.nodes, campaign.nodes_said) = (whole(n, 1, MAX_NODES as u64)? as u32, true);
+    }
     f.set("concurrency", &mut campaign.concurrency, Concurrency::decode)?;
     f.set("rate", &mut campaign.rate, Rate::decode)?;
     f.set("warm_up", &mut campaign.warm_up, duration)?;

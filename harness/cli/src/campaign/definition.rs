@@ -80,6 +80,9 @@ pub struct Campaign {
     pub keep: Keep,
     /// Bytes that the store may hold: old runs lose what is large then.
     pub store_limit: Option<u64>,
+    /// Whether the file says how many nodes there are.
+    #[serde(skip)]
+    pub nodes_said: bool,
     /// Whether nobody chose the seed.
     #[serde(skip)]
     pub seed_drawn: bool,
@@ -177,6 +180,7 @@ impl Default for Campaign {
             store: PathBuf::from("store"),
             keep: Keep::All,
             store_limit: None,
+            nodes_said: false,
             seed_drawn: true,
             shard: None,
             faults_may_drop: false,

@@ -33,7 +33,7 @@ impl Campaign {
         for set in &mut fitted {
             let mut kept = Vec::new();
             for cell in set.drain(..) {
-                let needs = registry.make_fault(&cell.name, &cell.options)?.needs();
+                let needs = self.provider.make_fault(registry, &cell)?.needs();
                 let Some(probe) = needs.iter().find_map(|n| missing.get(n)) else {
                     kept.push(cell);
                     continue;
@@ -48,7 +48,7 @@ impl Campaign {
         }
         // A schedule is somebody's own, so nothing of it is dropped.
         for cell in self.schedule.iter().flat_map(|s| &s.faults) {
-            let needs = registry.make_fault(&cell.name, &cell.options)?.needs();
+            let needs = self.provider.make_fault(registry, cell)?.needs();
             if let Some(probe) = needs.iter().find_map(|n| missing.get(n)) {
                 let why = lacks(&format!("the fault `{}` cannot be had here", cell.name), probe);
                 return Err(refuse(Complaint::new(why, cell.at)).into());

@@ -26,6 +26,7 @@ impl Campaign {
             }
         };
         campaign.override_by(args).map_err(Refused::from)?;
+        campaign.count_nodes(campaign.nodes_said || args.nodes.is_some())?;
         Ok(campaign)
     }
 

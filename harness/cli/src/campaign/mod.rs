@@ -3,6 +3,7 @@
 //! Text → located tree → [`Campaign`] (defaults, then the file, then environment and flags) → [`RunPlan`]s.
 //! Whatever is wrong is refused here, with its place in the file, before anything starts.
 
+mod attached;
 mod builtin;
 mod complaint;
 mod decode;
@@ -27,6 +28,7 @@ mod values;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use attached::{OWN, bearable};
 pub use complaint::{Complaint, Place, Source};
 pub use definition::{Campaign, Keep, Liveness, Timing};
 pub use drop::Dropped;

@@ -81,9 +81,13 @@ impl RunPlan {
     pub fn spec(&self, registry: &Registry, dir: PathBuf) -> anyhow::Result<RunSpec> {
         let target = registry.make_target(&self.target.name, &self.target.options)?;
         let workload = registry.make_workload(&self.workload.name, &self.workload.options)?;
-        let faults = self.faults.iter().map(|f| registry.make_fault(&f.name, &f.options));
+        let faults = self.faults.iter().map(|f| self.provider.make_fault(registry, f));
         let faults = faults.collect::<Result<Vec<_>, _>>()?;
-        let steps = self.schedule.iter().map(|s| s.build(registry)).collect::<Result<Vec<_>, _>>()?;
+        let steps = self
+            .schedule
+            .iter()
+            .map(|s| s.build(&|f| self.provider.make_fault(registry, f)))
+            .collect::<Result<Vec<_>, _>>()?;
         Ok(RunSpec {
             name: self.name.clone(),
             dir,
@@ -135,6 +139,7 @@ impl RunPlan {
             "schedule": self.schedule,
             "rate": self.rate,
             "provider": self.provider,
+            "machine": crate::run::machine(),
             "op_timeout_seconds": self.op_timeout.as_secs_f64(),
             "warm_up_seconds": self.warm_up.as_secs_f64(),
             "time_limit_seconds": self.time_limit.as_secs_f64(),

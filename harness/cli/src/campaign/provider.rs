@@ -12,9 +12,10 @@ use serde_json::{Value as Json, json};
 use squall_cluster::Provider;
 use squall_local::LocalProvider;
 
-use super::complaint::{Complaint, Place};
+use super::attached::ATTACH;
+use super::complaint::{Complaint, Place, Source};
 use super::ssh::{INVENTORY, SSH};
-use super::tree::Node;
+use super::tree::{Node, Tree};
 use super::values::Cell;
 use crate::Refused;
 use crate::suggest::hint;
@@ -33,7 +34,7 @@ pub struct ProviderKind {
 }
 
 /// All of them; the first is what a campaign has that says nothing.
-pub static PROVIDERS: &[ProviderKind] = &[LOCAL, SSH];
+pub static PROVIDERS: &[ProviderKind] = &[LOCAL, SSH, ATTACH];
 
 const LOCAL: ProviderKind = ProviderKind {
     name: "local",
@@ -90,10 +91,29 @@ impl ProviderChoice {
         }
     }
 
+    /// Its options: an object, or null for none.
+    pub(super) fn options(&self) -> &Json {
+        &self.0.options
+    }
+
     pub(super) fn decode(node: &Node) -> Result<Self, Complaint> {
-        let cell = Cell::decode(node)?;
+        let cell = Self::by_path(node).map_or_else(|| Cell::decode(node), Ok)?;
         find(&cell.name).map_err(|text| Complaint::new(text, cell.at))?;
         Ok(ProviderChoice(cell))
+    }
+
+    /// `{attach: cluster.yaml}`: a provider that has a file may be given its path alone.
+    fn by_path(node: &Node) -> Option<Cell> {
+        let Tree::Map(entries) = &node.tree else { return None };
+        let [(key, Node { tree: Tree::Text(path), at })] = &entries[..] else { return None };
+        let option = find(&key.name).ok()?.paths.first()?;
+        let options_at = vec![((*option).to_owned(), *at)];
+        Some(Cell {
+            options: json!({ *option: path }),
+            at: Some(key.at),
+            options_at,
+            ..Cell::named(&key.name)
+        })
     }
 
     fn place(&self) -> Option<Place> {
@@ -113,9 +133,10 @@ impl FromStr for ProviderChoice {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let cell: Cell = text.parse()?;
-        find(&cell.name)?;
-        Ok(ProviderChoice(cell))
+        let source = Arc::new(Source { name: String::new(), text: text.to_owned() });
+        let choice = Node::parse(&source).and_then(|node| ProviderChoice::decode(&node));
+        let forget = |cell: Cell| Cell { at: None, options_at: Vec::new(), ..cell };
+        choice.map(|c| ProviderChoice(forget(c.0))).map_err(|c| Complaint::new(c.text(), None).to_string())
     }
 }
 
@@ -170,5 +191,19 @@ mod tests {
         let told = choice.make().unwrap_err().to_string();
         assert!(told.contains("the provider `local` has no options"), "{told}");
         assert_eq!(choice.to_string().parse::<ProviderChoice>().unwrap(), choice);
+    }
+
+    #[test]
+    fn a_file_may_be_given_by_its_path_alone() {
+        let choice: ProviderChoice = "{attach: a b.yaml}".parse().unwrap();
+        assert_eq!(choice, "{attach: {cluster: a b.yaml}}".parse().unwrap());
+        assert_eq!(choice.to_string().parse::<ProviderChoice>().unwrap(), choice);
+        let mut within = choice.clone();
+        within.within(std::path::Path::new("folder"));
+        assert_eq!(within.options()["cluster"], "folder/a b.yaml");
+        let told = choice.make().unwrap_err().to_string();
+        assert!(told.contains("the cluster file a b.yaml cannot be read"), "{told}");
+        let told = "attach".parse::<ProviderChoice>().unwrap().make().unwrap_err().to_string();
+        assert!(told.contains("needs the file of a running cluster"), "{told}");
     }
 }

@@ -60,16 +60,24 @@ impl Campaign {
         }
         for set in &self.faults {
             for (at, cell) in set.iter().enumerate() {
-                make("fault", registry.faults(), cell)?;
+                self.check_fault(registry, cell)?;
                 if set[..at].contains(cell) {
                     return Err(Complaint::new(format!("`{}` is there twice", cell.name), cell.at));
                 }
             }
         }
         for cell in self.schedule.iter().flat_map(|s| &s.faults) {
-            make("fault", registry.faults(), cell)?;
+            self.check_fault(registry, cell)?;
         }
         Ok(())
+    }
+
+    fn check_fault(&self, registry: &Registry, cell: &Cell) -> Result<(), Complaint> {
+        let at = || cell.options_at.first().map(|o| o.1).or(cell.at);
+        match self.provider.own_fault(cell).map_err(|e| Complaint::new(e.0, at()))? {
+            Some(_) => Ok(()),
+            None => make("fault", registry.faults(), cell).map(drop),
+        }
     }
 
     fn matrix(&self) -> Vec<Combination<'_>> {

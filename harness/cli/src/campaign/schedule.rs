@@ -1,9 +1,11 @@
 //! Fixed timelines and triggers, as a campaign writes them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
+use squall_engine::protocol::Fault;
 use squall_engine::units;
 use squall_nemesis::{Event, Step, When};
 
@@ -12,7 +14,6 @@ use super::complaint::Complaint;
 use super::decode::without_none;
 use super::fields::{Fields, duration, list, positive_duration, text, whole};
 use super::tree::{Node, Tree};
-use crate::Registry;
 
 /// One step of a schedule: `{at: 5s, fault: kill, for: 3s}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -133,8 +134,11 @@ impl StepPlan {
     }
 
     /// The step, with its faults made.
-    pub(crate) fn build(&self, registry: &Registry) -> anyhow::Result<Step> {
-        let faults = self.faults.iter().map(|f| registry.make_fault(&f.name, &f.options));
+    pub(crate) fn build(
+        &self,
+        make: &dyn Fn(&Cell) -> anyhow::Result<Arc<dyn Fault>>,
+    ) -> anyhow::Result<Step> {
+        let faults = self.faults.iter().map(make);
         let when = match &self.after {
             None => When::At(self.at.unwrap_or_default(), self.every),
             Some(after) => When::After(after.event(), after.delay),

@@ -50,6 +50,10 @@ impl<'a> Again<'a> {
     /// One run.
     pub async fn once(&mut self, plan: &RunPlan, stop_on_anomaly: bool) -> anyhow::Result<RunResult> {
         self.count += 1;
+        let found = self.provider.found();
+        if let Some(why) = found.and_then(|f| f.only_once).filter(|_| self.count > 1) {
+            return Err(Refused(format!("a second run cannot be had of the running cluster: {why}")).into());
+        }
         let name = format!("{:03}", self.count);
         let plan = RunPlan { name, ..plan.clone() };
         let job = Job::new(

@@ -19,7 +19,7 @@ use super::signals::{INTERRUPTED, Signals};
 use super::store::{self, Store};
 use super::{one, retention};
 use crate::args::RunArgs;
-use crate::campaign::{Campaign, Expect, Keep, RunPlan};
+use crate::campaign::{Campaign, Expect, Keep, RunPlan, bearable};
 use crate::output::say;
 use crate::{Exit, Registry, stored};
 
@@ -38,11 +38,13 @@ pub fn run(registry: &Registry, args: &RunArgs) -> anyhow::Result<Exit> {
         // Once before anything is asked of the machine, so that a mistake is said with its place.
         campaign.resolve(registry)?;
         let provider = campaign.make_provider()?;
+        campaign.refuse_by(registry, &*provider)?;
         let dropped = campaign.fit_to(registry, &provider.probe().await)?;
         for d in &dropped {
             say(&format!("without the fault `{}`: {}", d.fault, d.why));
         }
         let plans = campaign.resolve(registry)?;
+        bearable(provider.found().as_ref(), &plans, campaign.parallel)?;
         let stop = Stop::default();
         let _signals = Signals::watch(stop.clone())?;
         let night = open(&campaign, &plans, resumed)?;

@@ -10,6 +10,7 @@ mod job;
 mod judge;
 mod live;
 mod logs;
+mod machine;
 mod messages;
 mod one;
 mod replay;
@@ -31,5 +32,6 @@ pub use shrink::shrink;
 
 pub(crate) use campaign::find_run;
 pub(crate) use job::{Job, expected};
+pub(crate) use machine::machine;
 pub(crate) use reproduce::command;
 pub(crate) use signals::{INTERRUPTED, Signals};

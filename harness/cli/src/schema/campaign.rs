@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::tidy::without_null;
 use crate::Registry;
-use crate::campaign::{Campaign, PROVIDERS};
+use crate::campaign::{Campaign, OWN, PROVIDERS};
 
 /// A campaign of squall: every target with every workload under every set of faults.
 #[derive(JsonSchema)]
@@ -108,7 +108,7 @@ pub(super) struct Duration(
     #[schemars(regex(pattern = r"^\s*[0-9]+(\.[0-9]+)?\s*(us|µs|ms|s|min|h)$"))] String,
 );
 
-/// Replaced by the names of all providers.
+/// Names and options are put in from the list of providers.
 #[derive(JsonSchema)]
 #[allow(dead_code, reason = "it only describes")]
 struct Provider(String);
@@ -324,20 +324,13 @@ pub fn campaign(registry: &Registry) -> Json {
         faults.push(("none", "no fault"));
     }
     definitions["Fault"] = of(faults);
-    definitions["Provider"] = of(PROVIDERS.iter().map(|p| (p.name, provider(p.name))).collect());
+    let own =
+        json!({ "type": "string", "pattern": format!("^{OWN}"), "description": "of a running cluster" });
+    definitions["Fault"]["anyOf"].as_array_mut().expect("`named` gives alternatives").push(own);
+    definitions["Provider"] = providers();
     schema["title"] = "A campaign of squall".into();
     put_defaults(&mut schema);
     schema
-}
-
-/// What a provider's nodes are.
-fn provider(name: &str) -> &'static str {
-    match name {
-        "local" => "namespaces on this machine",
-        "ssh" => "hosts of an inventory, over SSH",
-        "attach" => "a cluster that runs already",
-        _ => "nodes",
-    }
 }
 
 /// A target may also be the path of its description.
@@ -352,6 +345,25 @@ fn or_described(target: &mut Json) {
         "minProperties": 1,
         "maxProperties": 1,
     }));
+}
+
+/// A provider's name, or its name with its options or its file.
+fn providers() -> Json {
+    let names: Vec<&str> = PROVIDERS.iter().map(|p| p.name).collect();
+    let options = PROVIDERS.iter().map(|p| {
+        let kinds = if p.paths.is_empty() { json!(["object", "null"]) } else { json!(["object", "string"]) };
+        (p.name.to_owned(), json!({ "type": kinds }))
+    });
+    json!({ "anyOf": [
+        { "type": "string", "enum": names },
+        {
+            "type": "object",
+            "properties": options.collect::<serde_json::Map<_, _>>(),
+            "additionalProperties": false,
+            "minProperties": 1,
+            "maxProperties": 1,
+        },
+    ] })
 }
 
 /// A name, or a name with its options; any name where none is known.

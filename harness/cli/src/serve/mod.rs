@@ -15,3 +15,9 @@ mod paths;
 mod routes;
 
 pub(crate) use command::serve;
+
+/// The list of a store's runs, made as a server makes it that was just started.
+pub(crate) fn lister(root: std::path::PathBuf) -> impl Fn() -> String {
+    let site = routes::Site::new(root);
+    move || pages::list(&site, "", None)
+}

@@ -66,7 +66,8 @@ impl Night {
 /// A run's results. What cannot be read counts as not there: it may be of another version.
 pub(crate) fn results(dir: &Path) -> Option<Results> {
     let bytes = fs::read(dir.join(RESULTS)).ok()?;
-    serde_json::from_slice(&bytes).ok()
+    let results: Results = serde_json::from_slice(&bytes).ok()?;
+    (results.schema_version <= squall_history::SCHEMA_VERSION).then_some(results)
 }
 
 fn is_run(dir: &Path) -> bool {

@@ -67,6 +67,24 @@ fn the_workflow_runs_the_script_once_for_each_part() {
 }
 
 #[test]
+fn scripts_are_scripts() {
+    for (name, reader) in
+        [("run", "bash"), ("nightly", "bash"), ("release", "bash"), ("page-figures", "python3")]
+    {
+        let path = root().join(".ci").join(name);
+        let first = read(&format!(".ci/{name}"));
+        assert!(first.starts_with(&format!("#!/usr/bin/env {reader}\n")), "{name}");
+        if reader == "bash" {
+            let checked = Command::new("bash").arg("-n").arg(&path).output().unwrap();
+            assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+        }
+    }
+    let workflow: Json = serde_yaml::from_str(&read(".github/workflows/release.yml")).unwrap();
+    let steps = workflow["jobs"]["release"]["steps"].as_array().unwrap();
+    assert!(steps.iter().any(|s| s["run"] == "bash .ci/release dist"));
+}
+
+#[test]
 fn the_script_is_a_script_and_its_commands_are_understood() {
     let path = root().join(".ci/nightly");
     let checked = Command::new("bash").arg("-n").arg(&path).output().unwrap();

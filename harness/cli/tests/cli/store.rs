@@ -267,3 +267,36 @@ fn a_real_browser_shows_the_store_without_a_word_on_its_console() {
         assert!(!dom.contains("<img"), "{path}");
     }
 }
+
+#[test]
+fn a_run_of_a_later_version_is_refused_by_name_and_left_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let run =
+        put(dir.path(), "nightly/20260101T000000Z", &Made { name: "r", seed: 1, rate: 1.0, found: None });
+    let mut log = squall_history::runlog::LogWriter::new(Vec::new()).unwrap();
+    let header = RunHeader { schema_version: 99, workload: "register".into(), ..RunHeader::default() };
+    log.push(&squall_history::Entry::Run(Box::new(header)));
+    log.seal(1).unwrap();
+    let bytes = log.into_inner();
+    fs::write(run.join("history.jsonl.zst"), &bytes).unwrap();
+    let run = run.to_str().unwrap();
+    for args in
+        [&["analyze", run][..], &["check", run, "--model", "register"], &["export", run, "--to", "edn"]]
+    {
+        let done = output(args);
+        assert_eq!(done.status.code(), Some(254), "{args:?}: {}", text(&done.stderr));
+        assert!(
+            text(&done.stderr).contains("a later version of squall (format 99"),
+            "{}",
+            text(&done.stderr)
+        );
+    }
+    assert_eq!(fs::read(Path::new(run).join("history.jsonl.zst")).unwrap(), bytes);
+    // Results of a later version count as not there: nothing of them is guessed.
+    let results = Path::new(run).join("results.json");
+    let later =
+        fs::read_to_string(&results).unwrap().replace("\"schema_version\":1", "\"schema_version\":99");
+    fs::write(&results, later).unwrap();
+    let done = output(&["trend", dir.path().to_str().unwrap()]);
+    assert_eq!(done.status.code(), Some(254), "{}", text(&done.stdout));
+}

@@ -89,3 +89,55 @@ pub fn bad_campaigns() {
         assert!(!store.exists(), "nothing was started");
     }
 }
+
+/// A disk that is full half-way: one clear error, in time, and what was recorded until then can be judged.
+pub fn a_disk_that_fills_up() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let script = "mount -t tmpfs -o size=256k small \"$1\" && shift && \"$@\"; code=$?; \
+                  cp -r small/. kept; exit $code";
+    std::fs::create_dir(dir.path().join("small")).expect("a folder");
+    std::fs::create_dir(dir.path().join("kept")).expect("a folder");
+    let mut command = std::process::Command::new("unshare");
+    command.args(["--mount", "sh", "-c", script, "sh", "small", env!("CARGO_BIN_EXE_squall"), "run"]);
+    command.args([
+        "--store",
+        "small/store",
+        "--nodes",
+        "1",
+        "--faults",
+        "none",
+        "--rate",
+        "max",
+        "--seed",
+        "1",
+    ]);
+    command.args(["--time-limit", "8s"]);
+    let done = finish(command.current_dir(dir.path()));
+    assert!(matches!(done.code, Some(1 | 2 | 255)), "{:?} {}", done.code, done.stderr);
+    assert!(!done.stderr.contains("panicked"), "{}", done.stderr);
+    let told = ["disk full", "No space left"].iter().any(|text| done.stderr.contains(text));
+    assert!(told, "it says what is wrong: {}", done.stderr);
+    let runs = dir.path().join("kept/store/built-in");
+    let night =
+        std::fs::read_dir(runs).expect("kept").filter_map(Result::ok).next().expect("a campaign").path();
+    let run = std::fs::read_dir(night).expect("kept").filter_map(Result::ok).find(|e| e.path().is_dir());
+    let analyzed = finish(squall().arg("analyze").arg(run.expect("a run").path()).args(["--format", "json"]));
+    let operations = analyzed.json["runs"][0]["operations"]["ok"].as_u64();
+    assert!(operations > Some(100), "{:?}: {}", analyzed.code, analyzed.stderr);
+}
+
+/// A run in a folder whose name every quoting goes wrong with.
+pub fn a_path_with_spaces_and_more() {
+    let dir = tempfile::Builder::new().prefix("a störe'\" \u{5e93} $(x) ").tempdir().expect("a folder");
+    let store = dir.path().join("the störe");
+    let args = ["--faults", "{pause: {targets: [one]}}", "--time-limit", "3s", "--nodes", "3", "--seed", "4"];
+    let done = finish(&mut run(&store, &args));
+    assert!(matches!(done.code, Some(0 | 2)), "{}", done.stderr);
+    let folder = only_run(&store);
+    for command in ["analyze", "verify"] {
+        let done = finish(squall().arg(command).arg(&folder));
+        assert!(matches!(done.code, Some(0 | 2)), "{command}: {}", done.stderr);
+    }
+    let page = std::fs::read_to_string(store.join("latest/index.html")).expect("the campaign's page");
+    assert!(page.contains("report.html"), "with a link to the report");
+}

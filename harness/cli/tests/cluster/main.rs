@@ -1,9 +1,11 @@
 //! The binary on real clusters: what it finds, what it leaves behind, what it decides by its seed.
 
+mod attached;
 mod bad;
 mod crash;
 mod decisions;
 mod described;
+mod documented;
 mod examples;
 mod faults;
 mod leaks;
@@ -180,6 +182,24 @@ fn main() -> ExitCode {
         )
         .needs(etcd())
         .needs(Need::Program("python3", "python3")),
+        Test::new(
+            "a_running_cluster_is_judged_and_left_running",
+            attached::a_running_cluster_is_judged_and_left_running,
+        ),
+        Test::new(
+            "what_a_running_cluster_cannot_bear_is_refused",
+            attached::what_a_running_cluster_cannot_bear_is_refused,
+        ),
+        clusters(
+            "every_command_of_the_documentation_runs",
+            documented::every_command_of_the_documentation_runs,
+        )
+        .needs(etcd())
+        .needs(Need::Program("python3", "python3")),
+        clusters("a_disk_that_fills_up_is_one_clear_error", bad::a_disk_that_fills_up)
+            .needs(Need::Root)
+            .needs(Need::Program("unshare", "util-linux")),
+        clusters("a_path_with_spaces_and_more_is_a_path", bad::a_path_with_spaces_and_more),
         Test::new("a_missing_etcd_names_its_package", bad::missing_etcd).needs(Need::Nodes),
         Test::new("a_store_that_cannot_be_written_is_one_clear_error", bad::unwritable_store),
         Test::new("bad_campaigns_are_refused_before_anything_starts", bad::bad_campaigns),

@@ -208,6 +208,10 @@ impl AttachFile {
             }
         }
         for (name, fault) in &self.faults {
+            let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            if name.is_empty() || !name.chars().all(fits) || name == "none" {
+                return Some(format!("`{name}` cannot name a fault: small letters, digits and `-`"));
+            }
             if fault.end.is_none() && !placeholders(&fault.begin).contains(&"seconds") {
                 return Some(format!(
                     "the fault `{name}` has no `end`, and its `begin` does not say for how long (`{{seconds}}`): it \
@@ -310,6 +314,7 @@ mod tests {
             ("faults: {f: {begin: b}}\n", "it would never end"),
             ("faults: {f: {begin: b, end: e, targets: [some]}}\n", "`some` is no target of a fault"),
             ("faults: {f: {begin: 'b {nod}', end: e}}\n", "`{nod}` in `b {nod}` is no placeholder here"),
+            ("faults: {none: {begin: b, end: e}}\n", "`none` cannot name a fault"),
             ("heal: 'x {node}'\n", "`{node}` in `x {node}` is no placeholder here"),
             ("run: ssh {node}\n", "does not say where the command goes"),
             ("limit_seconds: 0\n", "`limit_seconds` is 0"),

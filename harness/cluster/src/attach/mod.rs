@@ -10,7 +10,9 @@
 
 mod command;
 mod definition;
-pub(crate) mod here;
+#[cfg(test)]
+mod example;
+mod here;
 mod node;
 mod provider;
 mod template;

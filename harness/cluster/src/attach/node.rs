@@ -223,7 +223,11 @@ impl Node for AttachedNode {
         let pause = self.needed("pause", &self.file.programs.pause)?;
         let paused = self.needed("paused", &self.file.programs.paused)?;
         let _turn = self.turn.lock().await;
-        if self.state().ended.is_some() || self.state().paused {
+        let nothing_to_do = {
+            let state = self.state();
+            state.ended.is_some() || state.paused
+        };
+        if nothing_to_do {
             return Ok(());
         }
         self.commands.must(&self.what("pause"), pause, &self.values()).await?;

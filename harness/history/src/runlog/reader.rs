@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use super::assemble::{self, Assembler, Names};
 use super::frame::{self, MAGIC, MAX_FRAME};
+use crate::SCHEMA_VERSION;
 use crate::json::Json;
 use crate::object;
 use crate::pool::Pool;
@@ -25,6 +26,14 @@ pub enum ReadError {
     /// There is nothing in it.
     #[error("the log is empty: expected at least one zstd frame of JSON lines")]
     Empty,
+    /// It says that its format is a later one: what is not known of it might be misread.
+    #[error("the log is of a later version of squall (format {found}; this one reads up to {known})")]
+    Newer {
+        /// The format that it says to have.
+        found: u32,
+        /// The latest that is known here.
+        known: u32,
+    },
     /// Its first bytes are not those of a log.
     #[error("this is no run log: expected a zstd frame (bytes 28 b5 2f fd) at its start, found {found}")]
     NotALog {
@@ -268,6 +277,13 @@ pub fn read_log(input: impl Read) -> Result<(History, Skipped), ReadError> {
 pub(crate) fn read_all<R: Read>(reader: &mut LogReader<R>) -> Result<(History, Skipped), ReadError> {
     let mut assembler = Assembler::new();
     while let Some(Frame { entries, watermark }) = reader.next_frame()? {
+        let newer = |entry: &Entry| match entry {
+            Entry::Run(run) => (run.schema_version > SCHEMA_VERSION).then_some(run.schema_version),
+            _ => None,
+        };
+        if let Some(found) = entries.iter().find_map(newer) {
+            return Err(ReadError::Newer { found, known: SCHEMA_VERSION });
+        }
         entries.into_iter().for_each(|entry| assembler.entry(entry));
         if assembler.is_late() {
             let reason = "it holds an event that an earlier watermark had ruled out".to_owned();

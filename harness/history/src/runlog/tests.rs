@@ -238,6 +238,19 @@ fn every_kind_of_entry_comes_back_as_it_was() {
 }
 
 #[test]
+fn a_log_of_a_later_format_is_refused_by_name() {
+    for (version, read) in [(SCHEMA_VERSION, true), (SCHEMA_VERSION + 1, false)] {
+        let mut log = LogWriter::new(Vec::new()).unwrap();
+        log.push(&Entry::Run(Box::new(RunHeader { schema_version: version, ..RunHeader::default() })));
+        log.seal(1).unwrap();
+        match read_log(&log.into_inner()[..]) {
+            Ok(_) => assert!(read),
+            Err(e) => assert!(!read && e.to_string().contains("a later version of squall (format"), "{e}"),
+        }
+    }
+}
+
+#[test]
 fn a_log_is_lines_of_json_to_anyone_who_unpacks_it() {
     let mut log = LogWriter::new(Vec::new()).unwrap();
     every_kind_of_entry().iter().for_each(|e| log.push(e));

@@ -8,7 +8,8 @@ for (const svg of document.querySelectorAll("#why figure.plot svg")) {
   const told = new Map();
   for (const title of svg.querySelectorAll("title")) {
     told.set(title.parentElement, title.textContent);
-    title.parentElement.setAttribute("aria-label", title.textContent);
+    // A link is read aloud by its own name, not by that of what it holds.
+    (title.parentElement.closest("a") ?? title.parentElement).setAttribute("aria-label", title.textContent);
     title.remove();
   }
   const look = (x, y, wide) => {

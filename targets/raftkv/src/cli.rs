@@ -1,10 +1,12 @@
-//! The command line: `serve` runs a server, `sim` simulated clusters, `bugs` lists the museum. Returns exit codes, never exits by itself.
+//! The command line: `serve` runs a server, `ctl` asks one, `sim` simulates clusters, `bugs` lists the museum. Returns
+//! exit codes, never exits by itself.
 
 use std::ffi::OsString;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use crate::bugs::{BUGS, Bug};
+use crate::ctl;
 use crate::server::{Config, OPTIONS, serve};
 use crate::sim::{StormConfig, storm};
 
@@ -19,6 +21,14 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> i32 {
             Ok(word) => words.push(word),
             Err(arg) => return complain(&format!("argument {arg:?} is not UTF-8")),
         }
+    }
+    if words.first().is_some_and(|w| w == "ctl") {
+        let words = words.split_off(1);
+        if words.first().is_some_and(|w| w == "--help" || w == "-h") {
+            println!("{}", ctl::USAGE);
+            return 0;
+        }
+        return ctl::run(words);
     }
     if words.iter().any(|w| w == "--help" || w == "-h") {
         println!("{}", usage());
@@ -37,8 +47,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> i32 {
             Ok(options) => simulate(&options),
             Err(why) => complain(&why),
         },
-        Some(other) => complain(&format!("unknown command {other:?}; there are: serve, sim, bugs")),
-        None => complain("no command given; there are: serve, sim, bugs"),
+        Some(other) => complain(&format!("unknown command {other:?}; there are: serve, ctl, sim, bugs")),
+        None => complain("no command given; there are: serve, ctl, sim, bugs"),
     }
 }
 
@@ -137,7 +147,7 @@ fn simulate(options: &SimOptions) -> i32 {
 
 fn usage() -> String {
     format!(
-        "squall raftkv serve OPTIONS    run one node\nsquall raftkv sim OPTIONS      run simulated clusters through storms\nsquall raftkv museum OPTIONS   run the campaign made for each classic mistake\nsquall raftkv bugs             list the names that --bug takes\n\nserve:\n{OPTIONS}\n\nsim:\n{SIM_OPTIONS}"
+        "squall raftkv serve OPTIONS    run one node\nsquall raftkv ctl OPTIONS      ask a cluster (`ctl --help`)\nsquall raftkv sim OPTIONS      run simulated clusters through storms\nsquall raftkv museum OPTIONS   run the campaign made for each classic mistake\nsquall raftkv bugs             list the names that --bug takes\n\nserve:\n{OPTIONS}\n\nsim:\n{SIM_OPTIONS}"
     )
 }
 
@@ -152,7 +162,7 @@ fn run_server(args: impl Iterator<Item = String>) -> i32 {
         Err(e) => return complain(&e.to_string()),
     };
     abort_on_panic();
-    // One thread for all of the network: the core and the disk have their own, and clusters share machines.
+    // One thread for network and core, which then need not wake each other; the disk has its own.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(e) => {

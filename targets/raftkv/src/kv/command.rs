@@ -52,6 +52,10 @@ pub enum Command {
         name: String,
         token: u64,
     },
+    /// Watchers can no longer ask for changes up to here.
+    Compact {
+        through: Index,
+    },
 }
 
 /// If every guard holds, `then` is done, else `otherwise`; all of it at one instant or not at all.
@@ -186,6 +190,10 @@ pub enum Answer {
         held: bool,
     },
     Refused(Refused),
+    /// Watches are complete for every index after this one.
+    Compacted {
+        complete_after: Index,
+    },
 }
 
 /// Why a command changed nothing.

@@ -39,6 +39,13 @@ impl History {
         }
     }
 
+    /// Forgets changes up to `through`.
+    pub fn forget_through(&mut self, through: Index) {
+        let keep_from = self.changes.partition_point(|c| c.index <= through);
+        self.changes.drain(..keep_from);
+        self.complete_after = self.complete_after.max(through);
+    }
+
     /// Changes after `after` to keys that begin with `prefix`, in order; `None` if some are forgotten.
     pub fn since(&self, after: Index, prefix: &str) -> Option<impl Iterator<Item = &Change>> {
         if after < self.complete_after {

@@ -51,12 +51,22 @@ impl<V: Clone> Pages<V> {
         };
         match page.binary_search_by(|(k, _)| k.as_ref().cmp(key)) {
             Ok(at) => page[at].1 = value,
-            Err(at) => {
+            Err(at) if page.len() < MAX_PAGE => {
                 page.insert(at, (key.into(), value));
-                if page.len() > MAX_PAGE {
-                    let upper = page.split_off(MAX_PAGE / 2);
-                    self.pages.insert(upper[0].0.clone(), Arc::new(upper));
-                }
+                self.len += 1;
+            }
+            Err(mut at) => {
+                let mut upper = page.split_off(MAX_PAGE / 2);
+                // Where keys come in order the lower half never grows again: it keeps no room for that.
+                page.shrink_to_fit();
+                let half = if at < page.len() {
+                    page
+                } else {
+                    at -= page.len();
+                    &mut upper
+                };
+                half.insert(at, (key.into(), value));
+                self.pages.insert(upper[0].0.clone(), Arc::new(upper));
                 self.len += 1;
             }
         }

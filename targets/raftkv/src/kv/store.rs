@@ -107,13 +107,13 @@ impl Store {
     }
 
     /// Applies the request of log entry `index`; one that its session has seen before is only answered.
-    pub fn apply_request(&mut self, index: Index, request: &Request) -> Answer {
-        let Some(at) = request.session else { return self.apply(index, request.command.clone()) };
+    pub fn apply_request(&mut self, index: Index, request: Request) -> Answer {
+        let Some(at) = request.session else { return self.apply(index, request.command) };
         if let Some(answer) = self.sessions.recall(index, at) {
             self.applied = index;
             return answer;
         }
-        let answer = self.apply(index, request.command.clone());
+        let answer = self.apply(index, request.command);
         self.sessions.remember(at, &answer);
         answer
     }
@@ -149,6 +149,10 @@ impl Store {
             }
             Command::Lock { name, lease } => self.leases.lock(index, name, lease),
             Command::Unlock { name, token } => self.leases.unlock(&name, token),
+            Command::Compact { through } => {
+                self.history.forget_through(through.min(index));
+                Answer::Compacted { complete_after: self.history.complete_after() }
+            }
         }
     }
 
@@ -224,8 +228,8 @@ mod tests {
         let command = Command::Txn(super::super::Txn { then: vec![append], ..Default::default() });
         let session = Some(super::super::SessionSeq { session: 1, seq: 1 });
         let request = Request { origin: "n1".parse().unwrap(), id: 1, session, command };
-        let first = store.apply_request(2, &request);
-        assert_eq!(store.apply_request(3, &request), first);
+        let first = store.apply_request(2, request.clone());
+        assert_eq!(store.apply_request(3, request), first);
         assert_eq!(store.get("l").unwrap().value.as_ref(), "[7]");
         assert_eq!(store.applied(), 3);
     }
@@ -244,6 +248,11 @@ mod tests {
         assert_eq!(seen(0), [(1, true), (3, false)]);
         assert_eq!(seen(1), [(3, false)]);
         assert!(History::starting_after(5).since(4, "").is_none());
+        assert_eq!(store.apply(5, Command::Compact { through: 2 }), Answer::Compacted { complete_after: 2 });
+        assert!(store.history().since(1, "").is_none(), "what was compacted is refused, not left out");
+        assert_eq!(store.history().since(2, "a").unwrap().count(), 1);
+        // The future cannot be forgotten.
+        assert_eq!(store.apply(6, Command::Compact { through: 99 }), Answer::Compacted { complete_after: 6 });
     }
 
     #[test]

@@ -87,7 +87,7 @@ impl Core {
 
     pub(super) fn reset_election_deadline(&mut self) {
         let wait = self.config.election_timeout.max(1);
-        self.election_deadline = self.now + wait + self.next_random() % wait;
+        self.election_deadline = self.now + wait + self.next_random() % wait.div_ceil(2);
     }
 
     /// Asks whether an election could be won, before disturbing anyone with a new term (thesis §9.6).

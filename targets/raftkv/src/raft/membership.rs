@@ -37,7 +37,11 @@ impl Core {
         if wanted.voters.is_empty() || current.symmetric_difference(&wanted.voters).count() > 1 {
             return Some(Refusal::ChangeTooBig);
         }
-        let lags = |id: &NodeId| self.peers.get(id).is_none_or(|peer| peer.matched + MAX_LAG < self.commit);
+        // One that never acknowledged anything may not even exist, however short the log is.
+        let lags = |id: &NodeId| {
+            let peer = self.peers.get(id);
+            peer.is_none_or(|peer| peer.matched == 0 || peer.matched + MAX_LAG < self.commit)
+        };
         let new = wanted.voters.difference(current).find(|id| **id != self.config.id && lags(id));
         new.map(|_| Refusal::NotCaughtUp)
     }

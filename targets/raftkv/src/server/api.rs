@@ -56,6 +56,7 @@ fn command(parts: &[&str], method: &str, bytes: &[u8], params: &mut Params) -> R
             Ok(single(Op::Add { key: decode_key(key)?, amount: body::amount(bytes)?, read_before: None }))
         }
         (["session"], "POST") => Ok(Command::OpenSession),
+        (["compact"], "POST") => Ok(Command::Compact { through: body::through(bytes)? }),
         (["lease"], "POST") => Ok(Command::Grant { ttl_millis: body::ttl_millis(bytes)? }),
         (["lease", id, "keepalive"], "POST") => Ok(Command::KeepAlive { lease: number(id)? }),
         (["lease", id], "DELETE") => Ok(Command::Revoke { lease: number(id)? }),
@@ -67,7 +68,7 @@ fn command(parts: &[&str], method: &str, bytes: &[u8], params: &mut Params) -> R
         (
             [
                 "status" | "hash" | "metrics" | "watch" | "range" | "txn" | "session" | "lease" | "members"
-                | "leader",
+                | "leader" | "compact",
             ],
             _,
         )

@@ -1,8 +1,8 @@
-//! What reaches the core thread, and what it answers.
+//! What reaches the core, and what it answers.
 
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::error::ApiError;
 use super::status::Status;
@@ -11,13 +11,29 @@ use crate::kv::{Answer, Change, Command, SessionSeq, Store, Txn, Versioned};
 use crate::raft::{Index, Membership, NodeId, SnapshotMeta};
 use crate::wal::WalError;
 
-/// Whatever the core thread must hear of.
+/// Where to send them, from any thread.
+pub type Events = mpsc::UnboundedSender<Event>;
+
+/// Whatever the core must hear of.
 #[derive(Debug)]
 pub enum Event {
-    Client { ask: Ask, reply: Responder },
-    Peer { from: NodeId, frame: Frame },
-    Link { peer: NodeId, up: bool },
-    Persisted { seq: u64 },
+    Client {
+        ask: Ask,
+        reply: Responder,
+    },
+    Peer {
+        from: NodeId,
+        frame: Frame,
+    },
+    Link {
+        peer: NodeId,
+        up: bool,
+    },
+    /// A flush that took so long made everything up to `seq` durable.
+    Persisted {
+        seq: u64,
+        took: Duration,
+    },
     DiskFailed(String),
     SnapshotWritten(Result<SnapshotMeta, WalError>),
     SnapshotLoaded(Result<Box<(SnapshotMeta, Store)>, WalError>),

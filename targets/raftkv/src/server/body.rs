@@ -1,13 +1,13 @@
 //! Bodies of requests: JSON objects with exactly the fields they should have.
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::api::{bad, check_key};
 use super::asks::MemberChange;
 use super::error::ApiError;
-use super::json::canonical;
+use super::json::{canonical, canonical_of, inexact_number};
 use crate::kv::{Guard, Op, Txn};
 use crate::raft::NodeId;
 
@@ -16,8 +16,13 @@ pub const MAX_VALUE_BYTES: usize = 1 << 20;
 /// Steps and guards in one transaction, at most.
 const MAX_STEPS: usize = 1024;
 
-fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-    serde_json::from_slice(bytes).map_err(|e| bad(format!("the body is not what this path takes: {e}")))
+fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ApiError> {
+    let body = serde_json::from_slice(bytes)
+        .map_err(|e| bad(format!("the body is not what this path takes: {e}")))?;
+    match inexact_number(bytes) {
+        Some(number) => Err(bad(format!("{number} does not fit into 64 bits; write it as a string"))),
+        None => Ok(body),
+    }
 }
 
 /// Keeps "absent" and "null" apart: a missing field is an error, null is `None`.
@@ -27,13 +32,17 @@ fn nullable<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Value, D::Error> {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ValueBody {
-    #[serde(deserialize_with = "nullable")]
-    value: Value,
+struct ValueBody<'a> {
+    #[serde(borrow)]
+    value: &'a RawValue,
 }
 
 pub fn value(bytes: &[u8]) -> Result<String, ApiError> {
-    present(&read::<ValueBody>(bytes)?.value, "value")
+    let text = canonical_of(read::<ValueBody>(bytes)?.value).map_err(|e| bad(e.to_string()))?;
+    if text == "null" {
+        return present(&Value::Null, "value");
+    }
+    within_limit(text)
 }
 
 #[derive(Deserialize)]
@@ -81,6 +90,16 @@ struct LeaseBody {
 
 pub fn lease(bytes: &[u8]) -> Result<u64, ApiError> {
     Ok(read::<LeaseBody>(bytes)?.lease)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ThroughBody {
+    through: u64,
+}
+
+pub fn through(bytes: &[u8]) -> Result<u64, ApiError> {
+    Ok(read::<ThroughBody>(bytes)?.through)
 }
 
 #[derive(Deserialize)]
@@ -218,7 +237,10 @@ fn op(body: OpBody) -> Result<Op, ApiError> {
 }
 
 fn fitting(value: &Value) -> Result<String, ApiError> {
-    let text = canonical(value);
+    within_limit(canonical(value))
+}
+
+fn within_limit(text: String) -> Result<String, ApiError> {
     if text.len() > MAX_VALUE_BYTES {
         return Err(ApiError::TooLarge { limit_bytes: MAX_VALUE_BYTES });
     }

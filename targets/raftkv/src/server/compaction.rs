@@ -1,15 +1,15 @@
 //! Snapshots of this node's state, and those that travel between nodes.
 //!
-//! Writing and loading happen on threads of their own: the core thread only copies the state, which costs
+//! Writing and loading happen on threads of their own: the core only copies the state, which costs
 //! some reference counts, and moves pieces of files.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::asks::Event;
+use super::asks::{Event, Events};
 use super::disk::DiskJob;
 use super::node::Node;
 use super::trace;
@@ -20,14 +20,18 @@ use crate::raft::{Index, Input, Message, NodeId, Piece, SnapshotMeta};
 use crate::wal::{Incoming, Outgoing, WalError, save_snapshot};
 
 const PIECE_BYTES: usize = 512 * 1024;
+/// A full disk is not tried again at once.
+const RETRY: Duration = Duration::from_secs(5);
 
 /// What snapshots are under way.
 #[derive(Debug)]
 pub struct Compaction {
     dir: PathBuf,
-    events: Sender<Event>,
+    events: Events,
     latest: Option<SnapshotMeta>,
     writing: bool,
+    /// The last one could not be written: not before.
+    again_at: Option<Instant>,
     sending: HashMap<NodeId, Outgoing>,
     receiving: Option<Incoming>,
     loading: Option<Index>,
@@ -37,12 +41,13 @@ pub struct Compaction {
 }
 
 impl Compaction {
-    pub fn new(dir: PathBuf, events: Sender<Event>, latest: Option<SnapshotMeta>) -> Compaction {
+    pub fn new(dir: PathBuf, events: Events, latest: Option<SnapshotMeta>) -> Compaction {
         Compaction {
             dir,
             events,
             latest,
             writing: false,
+            again_at: None,
             sending: HashMap::new(),
             receiving: None,
             loading: None,
@@ -53,11 +58,17 @@ impl Compaction {
 }
 
 impl Node {
+    /// What the latest durable snapshot covers; 0 if there is none.
+    pub(super) fn snapshot_index(&self) -> Index {
+        self.compaction.latest.as_ref().map_or(0, |meta| meta.index)
+    }
+
     /// Begins a snapshot when enough was applied since the last one.
     pub(super) fn maybe_snapshot(&mut self) {
         let done = self.compaction.latest.as_ref().map_or(0, |meta| meta.index);
         let mut index = self.store.applied();
-        if self.compaction.writing || index < done + self.config.snapshot_entries {
+        let wait = self.compaction.again_at.is_some_and(|at| Instant::now() < at);
+        if self.compaction.writing || wait || index < done + self.config.snapshot_entries {
             return;
         }
         if self.has(Bug::SnapshotDuringApply) && self.compaction.earlier.is_none() {
@@ -93,7 +104,10 @@ impl Node {
         self.compaction.writing = false;
         let meta = match result {
             Ok(meta) => meta,
-            Err(e) => return trace::line(self.config.id, format_args!("cannot write a snapshot: {e}")),
+            Err(e) => {
+                self.compaction.again_at = Some(Instant::now() + RETRY);
+                return trace::line(self.config.id, format_args!("cannot write a snapshot: {e}"));
+            }
         };
         trace::line(self.config.id, format_args!("wrote a snapshot index={}", meta.index));
         let keep_after = meta.index.saturating_sub(self.config.snapshot_entries / 10);

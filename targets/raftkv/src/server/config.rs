@@ -16,9 +16,12 @@ pub struct Config {
     pub peers: BTreeMap<NodeId, String>,
     pub client_addr: String,
     pub data_dir: PathBuf,
-    /// Elections start after one to two times this much silence.
+    /// Elections start after one to one and a half times this much silence.
     pub election_timeout: Duration,
     pub heartbeat: Duration,
+    /// How much faster or slower than another's a monotonic clock may run, in parts per thousand; leases are
+    /// shortened by it.
+    pub max_drift_per_mille: u64,
     /// A request that is not answered by then is answered with an error.
     pub request_timeout: Duration,
     /// Client requests at once; more are refused as busy.
@@ -48,8 +51,9 @@ pub const OPTIONS: &str = "\
   --client-addr HOST:PORT   where to serve HTTP
   --data-dir DIR            where the log lives; created if missing
   --cluster-id NAME         servers of different clusters do not talk (default: squall)
-  --election-timeout TIME   silence before an election, at least; at most twice this (default: 300ms)
+  --election-timeout TIME   silence before an election; at most half of it more (default: 300ms)
   --heartbeat TIME          how often a leader is heard (default: a fifth of the election timeout)
+  --max-drift PERCENT       how far the rates of two monotonic clocks may differ; leases allow for it (default: 5)
   --request-timeout TIME    when to give up on a request (default: 1500ms)
   --max-in-flight N         client requests at once; more are refused as busy (default: 4096)
   --snapshot-entries N      take a snapshot after so many entries (default: 100000)
@@ -75,6 +79,7 @@ impl Config {
             data_dir,
             election_timeout: Duration::from_millis(300),
             heartbeat: Duration::from_millis(60),
+            max_drift_per_mille: 50,
             request_timeout: Duration::from_millis(1500),
             max_in_flight: 4096,
             max_body_bytes: 2 << 20,
@@ -111,6 +116,9 @@ impl Config {
         if config.heartbeat * 2 > config.election_timeout {
             let why = "--heartbeat must be at most half of --election-timeout".to_owned();
             return Err(ConfigError(why));
+        }
+        if let Some(percent) = given.take("--max-drift") {
+            config.max_drift_per_mille = per_mille(&percent)?;
         }
         if let Some(time) = given.take("--request-timeout") {
             config.request_timeout = duration("--request-timeout", &time)?;
@@ -194,6 +202,14 @@ fn parse_peers(text: &str) -> Result<BTreeMap<NodeId, String>, ConfigError> {
     Ok(peers)
 }
 
+/// A percentage in which a lease still lasts for some time.
+fn per_mille(text: &str) -> Result<u64, ConfigError> {
+    let percent = text.parse::<f64>().ok().filter(|percent| (0.0..=40.0).contains(percent));
+    let percent =
+        percent.ok_or_else(|| ConfigError(format!("--max-drift: {text:?} is not between 0 and 40")))?;
+    Ok((percent * 10.0).ceil() as u64)
+}
+
 /// A number with a unit: `150ms`, `2s`.
 fn duration(name: &str, text: &str) -> Result<Duration, ConfigError> {
     let bad = || ConfigError(format!("{name}: {text:?} is not a duration such as 150ms or 2s"));
@@ -240,6 +256,7 @@ mod tests {
             (&format!("{GOOD} --heartbeat 5"), "not a duration"),
             (&format!("{GOOD} --heartbeat 200ms"), "at most half"),
             (&format!("{GOOD} --bug nonsense"), "unknown bug"),
+            (&format!("{GOOD} --max-drift 50"), "between 0 and 40"),
             (&format!("{GOOD} --frobnicate"), "unknown argument"),
             (&format!("{GOOD} --data"), "unknown argument"),
             (&GOOD.replace("--id n1", "--id n9"), "does not name this node"),

@@ -1,9 +1,10 @@
 //! The disk thread: takes every write that waits, makes them durable with one fsync, reports.
 
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
+use std::time::Instant;
 
-use super::asks::Event;
+use super::asks::{Event, Events};
 use crate::raft::{Index, Write};
 use crate::wal::Wal;
 
@@ -19,11 +20,7 @@ pub enum DiskJob {
 }
 
 /// Runs until the sender of `writes` is gone or the disk fails.
-pub fn spawn(
-    mut wal: Wal,
-    jobs: Receiver<DiskJob>,
-    events: Sender<Event>,
-) -> std::io::Result<JoinHandle<()>> {
+pub fn spawn(mut wal: Wal, jobs: Receiver<DiskJob>, events: Events) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("disk".into()).spawn(move || {
         while let Ok(first) = jobs.recv() {
             let (mut group, mut drop_through) = (Vec::new(), None);
@@ -36,6 +33,7 @@ pub fn spawn(
                 next = if group.len() < MAX_GROUP { jobs.try_recv().ok() } else { None };
             }
             let seq = group.last().map(|write| write.seq);
+            let begun = Instant::now();
             let mut done = if group.is_empty() { Ok(()) } else { wal.append(group) };
             if let (Ok(()), Some(index)) = (&done, drop_through) {
                 done = wal.drop_through(index);
@@ -43,7 +41,7 @@ pub fn spawn(
             let failed = done.is_err();
             let event = match (done, seq) {
                 (Err(e), _) => Event::DiskFailed(e.to_string()),
-                (Ok(()), Some(seq)) => Event::Persisted { seq },
+                (Ok(()), Some(seq)) => Event::Persisted { seq, took: begun.elapsed() },
                 (Ok(()), None) => continue,
             };
             if events.send(event).is_err() || failed {

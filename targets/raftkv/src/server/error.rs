@@ -6,7 +6,7 @@
 use crate::kv::Refused;
 use crate::raft::{Index, Refusal};
 
-/// A refusal or failure, as the client sees it. The README explains each row.
+/// A refusal or failure, as the client sees it. `docs/raftkv.md` explains each row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ApiError {
     BadRequest(String),
@@ -38,6 +38,10 @@ pub enum ApiError {
     },
     /// The server stopped while a change was under way.
     Stopping,
+    /// The server is about to stop and takes nothing new.
+    ShuttingDown,
+    /// The body did not arrive in time.
+    TooSlow,
 }
 
 impl From<Refusal> for ApiError {
@@ -58,6 +62,7 @@ impl ApiError {
             ApiError::BadRequest(_) => 400,
             ApiError::NotFound => 404,
             ApiError::MethodNotAllowed => 405,
+            ApiError::TooSlow => 408,
             ApiError::TooLarge { .. } => 413,
             ApiError::Conflict(_) | ApiError::MemberChange(_) => 409,
             ApiError::Compacted { .. } => 410,
@@ -87,6 +92,8 @@ impl ApiError {
             ApiError::MemberChange(_) => "member_change",
             ApiError::Compacted { .. } => "compacted",
             ApiError::Stopping => "stopping",
+            ApiError::ShuttingDown => "shutting_down",
+            ApiError::TooSlow => "too_slow",
         }
     }
 
@@ -122,6 +129,8 @@ impl ApiError {
                 format!("changes are known after {complete_after} only")
             }
             ApiError::Stopping => "the server is stopping; it may or may not happen".into(),
+            ApiError::ShuttingDown => "the server is about to stop; nothing was done".into(),
+            ApiError::TooSlow => "the body did not arrive in time; nothing was done".into(),
         }
     }
 

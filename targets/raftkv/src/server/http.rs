@@ -1,9 +1,8 @@
-//! HTTP: one task a connection, requests handed to the core thread, answers with a deadline.
+//! HTTP: one task a connection, requests handed to the core, answers with a deadline.
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::Sender;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,15 +15,23 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
 use super::api;
-use super::asks::{Ask, Event, Reply};
+use super::asks::{Ask, Event, Events, Reply};
 use super::error::ApiError;
 use super::render::render;
+
+/// What came in, for the metrics.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    pub in_flight: AtomicUsize,
+    pub requests: AtomicU64,
+    pub busy: AtomicU64,
+}
 
 /// What every connection shares.
 #[derive(Debug)]
 pub struct Front {
-    pub events: Sender<Event>,
-    pub in_flight: AtomicUsize,
+    pub events: Events,
+    pub traffic: Arc<Traffic>,
     pub max_in_flight: usize,
     pub max_body_bytes: usize,
     pub request_timeout: Duration,
@@ -70,7 +77,10 @@ async fn handle(front: &Front, request: Request<Incoming>) -> Result<Reply, ApiE
     // Before the body is read: bodies that wait take memory.
     let _slot = Slot::take(front).ok_or(ApiError::Busy)?;
     let (head, body) = request.into_parts();
-    let body = Limited::new(body, front.max_body_bytes).collect().await.map_err(|e| {
+    let body = Limited::new(body, front.max_body_bytes).collect();
+    // A body that never ends must not keep its place among the requests in flight.
+    let body = tokio::time::timeout(front.request_timeout, body).await.map_err(|_| ApiError::TooSlow)?;
+    let body = body.map_err(|e| {
         if e.is::<LengthLimitError>() {
             ApiError::TooLarge { limit_bytes: front.max_body_bytes }
         } else {
@@ -82,7 +92,7 @@ async fn handle(front: &Front, request: Request<Incoming>) -> Result<Reply, ApiE
     ask_core(front, ask).await
 }
 
-/// Hands `ask` to the core thread and waits for the answer.
+/// Hands `ask` to the core and waits for the answer.
 async fn ask_core(front: &Front, ask: Ask) -> Result<Reply, ApiError> {
     let changes = matches!(ask, Ask::Change { .. } | Ask::Members(_));
     let wait = match &ask {
@@ -114,9 +124,14 @@ struct Slot<'a>(&'a AtomicUsize);
 
 impl<'a> Slot<'a> {
     fn take(front: &'a Front) -> Option<Slot<'a>> {
-        let slot = Slot(&front.in_flight);
-        let before = front.in_flight.fetch_add(1, Ordering::Relaxed);
-        (before < front.max_in_flight).then_some(slot)
+        let traffic = &front.traffic;
+        let slot = Slot(&traffic.in_flight);
+        traffic.requests.fetch_add(1, Ordering::Relaxed);
+        if traffic.in_flight.fetch_add(1, Ordering::Relaxed) < front.max_in_flight {
+            return Some(slot);
+        }
+        traffic.busy.fetch_add(1, Ordering::Relaxed);
+        None
     }
 }
 

@@ -1,9 +1,9 @@
-//! The server: the core on a thread of its own, the disk on another, network and HTTP on a small runtime.
+//! The server: core, network and HTTP are tasks of one thread, the disk has another.
 //!
 //! ```text
-//! HTTP ─┐                ┌─ write ──> disk thread ── persisted ─┐
-//! peers ┼─ events ─> core thread ─ messages ─> peers            │
-//!       └────────────────┴──────────────────────────────────────┘
+//! HTTP ─┐              ┌─ write ──> disk thread ── persisted ─┐
+//! peers ┼─ events ─> core ─ messages ─> peers                 │
+//!       └──────────────┴──────────────────────────────────────┘
 //! ```
 //! Every queue towards the core is bounded by what may be in flight: client requests are counted and refused
 //! as busy beyond a limit, peers have flow control.
@@ -16,9 +16,11 @@ mod config;
 mod disk;
 pub(crate) mod early;
 mod error;
+mod farewell;
 mod http;
 mod json;
 pub(crate) mod lease_timers;
+mod metrics;
 mod node;
 mod peer;
 mod query;

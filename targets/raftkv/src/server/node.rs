@@ -1,12 +1,16 @@
-//! The core thread: the only owner of the core and of the state machine.
+//! The core's task: the only owner of the core and of the state machine.
 //!
 //! It takes every event that waits, steps the core with each, flushes once, and carries out what the core
-//! says in its order: hand the write to the disk, send, apply, answer. Nothing here blocks but the wait for
-//! the next event. What clients ask for is in `requests`.
+//! says in its order: hand the write to the disk, send, apply, answer. It shares a thread with the connections:
+//! when its turn comes, every connection that was ready has had its own, so that what arrived together is
+//! handled together, and no request changes threads but for the disk. What clients ask for is in `requests`.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::mpsc;
 
 use super::asks::{Event, Query, Reply, Responder};
 use super::compaction::Compaction;
@@ -14,6 +18,7 @@ use super::config::Config;
 use super::disk::DiskJob;
 use super::early::misapply;
 use super::error::ApiError;
+use super::http::Traffic;
 use super::lease_timers::LeaseTimers;
 use super::peer::Peers;
 use super::wire::Frame;
@@ -37,7 +42,7 @@ pub(super) struct Pending {
     pub forwarded_to: Option<NodeId>,
 }
 
-/// The core thread's state.
+/// The state of the task.
 #[derive(Debug)]
 pub struct Node {
     pub(super) config: Config,
@@ -62,6 +67,11 @@ pub struct Node {
     /// When each client session was used, by this node's wall clock (for one of the museum's bugs).
     session_used: HashMap<u64, SystemTime>,
     swept: Instant,
+    pub(super) traffic: Arc<Traffic>,
+    /// How many flushes of the log there were, and the time they took together.
+    pub(super) flushes: (u64, Duration),
+    /// Told to stop: nothing new is taken, and this is the latest time to end.
+    pub(super) stop_by: Option<Instant>,
 }
 
 /// What a node is made of.
@@ -73,12 +83,13 @@ pub struct Parts {
     pub peers: Peers,
     pub disk: Sender<DiskJob>,
     pub compaction: Compaction,
+    pub traffic: Arc<Traffic>,
     pub origin: Instant,
     /// Random: request numbers begin there.
     pub seed: u64,
 }
 
-/// Why the core thread ended.
+/// Why the task ended.
 #[derive(Debug)]
 pub enum End {
     Stopped,
@@ -87,7 +98,7 @@ pub enum End {
 
 impl Node {
     pub fn new(parts: Parts) -> Node {
-        let Parts { config, core, store, peers, disk, compaction, origin, seed } = parts;
+        let Parts { config, core, store, peers, disk, compaction, traffic, origin, seed } = parts;
         Node {
             config,
             core,
@@ -106,22 +117,41 @@ impl Node {
             lease_timers: LeaseTimers::default(),
             session_used: HashMap::new(),
             swept: origin,
+            traffic,
+            flushes: (0, Duration::ZERO),
+            stop_by: None,
         }
     }
 
     /// Runs until told to stop or until the disk fails.
-    pub fn run(mut self, events: &Receiver<Event>) -> End {
+    pub async fn run(mut self, mut events: mpsc::UnboundedReceiver<Event>) -> End {
+        // Set anew only for an earlier deadline: most are moved on before they come, and a timer that rings too
+        // early costs less than one that is set with each message.
+        let mut armed = Micros::MAX;
+        let sleep = tokio::time::sleep(Duration::ZERO);
+        tokio::pin!(sleep);
         loop {
-            let wait = Duration::from_micros(self.core.deadline().saturating_sub(self.now()));
-            let mut next = match events.recv_timeout(wait) {
-                Ok(event) => Some(event),
-                Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => return End::Stopped,
+            let deadline = self.core.deadline();
+            if deadline < armed {
+                let wait = Duration::from_micros(deadline.saturating_sub(self.now()));
+                sleep.as_mut().reset(tokio::time::Instant::now() + wait);
+                armed = deadline;
+            }
+            let mut next = tokio::select! {
+                biased;
+                event = events.recv() => match event {
+                    Some(event) => Some(event),
+                    None => return End::Stopped,
+                },
+                () = &mut sleep => {
+                    armed = Micros::MAX;
+                    None
+                }
             };
             let mut taken = 0;
             while let Some(event) = next {
                 match event {
-                    Event::Stop => return End::Stopped,
+                    Event::Stop => self.begin_to_stop(),
                     Event::DiskFailed(why) => return End::DiskFailed(why),
                     event => self.handle(event),
                 }
@@ -133,6 +163,9 @@ impl Node {
             self.carry_out(output);
             self.expire_leases();
             self.sweep();
+            if self.may_end() {
+                return End::Stopped;
+            }
         }
     }
 
@@ -158,7 +191,11 @@ impl Node {
                     self.forwards_broke(peer);
                 }
             }
-            Event::Persisted { seq } => self.step(Input::Persisted { seq }),
+            Event::Persisted { seq, took } => {
+                self.flushes.0 += 1;
+                self.flushes.1 += took;
+                self.step(Input::Persisted { seq });
+            }
             Event::SnapshotWritten(result) => self.snapshot_written(result),
             Event::SnapshotLoaded(result) => self.snapshot_loaded(result),
             Event::DiskFailed(_) | Event::Stop => {}
@@ -196,6 +233,8 @@ impl Node {
         for (to, index, offset) in output.pieces_wanted {
             self.send_piece(to, index, offset);
         }
+        // Whoever waits for an index has it with a snapshot, too.
+        let news = !output.committed.is_empty() || output.installed.is_some();
         if let Some(meta) = output.installed {
             self.installed(&meta);
         }
@@ -203,7 +242,6 @@ impl Node {
             self.proposed(id, result);
         }
         self.peers.meet(self.core.log().membership());
-        let news = !output.committed.is_empty();
         for entry in output.committed {
             self.apply(entry);
         }
@@ -262,14 +300,15 @@ impl Node {
         {
             self.store.forget_session(at.session);
         }
-        let answer = self.store.apply_request(entry.index, &request);
+        let (origin, id) = (request.origin, request.id);
+        let answer = self.store.apply_request(entry.index, request);
         self.lease_timers.observe(&answer, self.now());
-        if request.origin == self.config.id {
+        if origin == self.config.id {
             let result = match answer {
                 Answer::Refused(why) => Err(ApiError::Conflict(why)),
                 answer => Ok(Reply::Changed(answer)),
             };
-            self.finish(request.id, result);
+            self.finish(id, result);
         }
     }
 

@@ -8,7 +8,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use tokio::io::{AsyncWriteExt as _, BufReader};
@@ -17,7 +16,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use super::asks::Event;
+use super::asks::{Event, Events};
 use super::config::Config;
 use super::trace;
 use super::wire::{self, Frame, Hello, Pong, Welcome};
@@ -48,7 +47,7 @@ struct Outgoing {
 #[derive(Debug)]
 struct Shared {
     config: Config,
-    events: Sender<Event>,
+    events: Events,
 }
 
 impl Shared {
@@ -83,7 +82,7 @@ impl Peers {
 }
 
 /// Starts listening and dialling on the current runtime.
-pub fn start(config: &Config, listener: TcpListener, events: Sender<Event>) -> Peers {
+pub fn start(config: &Config, listener: TcpListener, events: Events) -> Peers {
     let shared = Arc::new(Shared { config: config.clone(), events });
     tokio::spawn(accept(listener, shared.clone()));
     let mut peers = Peers { to: BTreeMap::new(), shared, runtime: Handle::current() };

@@ -53,6 +53,7 @@ fn render_answer(answer: Answer) -> String {
         Answer::Locked { token } => format!(r#"{{"ok":true,"token":{token}}}"#),
         Answer::LockBusy { token, lease } => format!(r#"{{"ok":false,"token":{token},"lease":{lease}}}"#),
         Answer::Unlocked { held } => format!(r#"{{"held":{held}}}"#),
+        Answer::Compacted { complete_after } => format!(r#"{{"complete_after":{complete_after}}}"#),
         Answer::Refused(_) => unreachable!("a refusal is answered as an error"),
     }
 }

@@ -1,4 +1,4 @@
-//! What clients ask of the core thread, and what leases ask by themselves.
+//! What clients ask of the core, and what leases ask by themselves.
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
@@ -16,6 +16,11 @@ use crate::raft::{Input, NodeId, Role};
 
 impl Node {
     pub(super) fn client(&mut self, ask: Ask, reply: Responder) {
+        let observes = matches!(ask, Ask::Status | Ask::Hash | Ask::Metrics);
+        if self.stop_by.is_some() && !observes {
+            let _ = reply.send(Err(ApiError::ShuttingDown));
+            return;
+        }
         let now = match ask {
             Ask::Change { command, session } => return self.change(command, session, reply),
             Ask::Query { query, consistency } => return self.query(query, consistency, reply),
@@ -27,7 +32,7 @@ impl Node {
             Ask::Transfer(to) => return self.transfer(to, reply),
             Ask::Status => Reply::Status(Box::new(self.status())),
             Ask::Hash => Reply::Hash { applied: self.store.applied(), hash: self.store.hash() },
-            Ask::Metrics => Reply::Text(self.status().to_prometheus()),
+            Ask::Metrics => Reply::Text(self.metrics()),
         };
         let _ = reply.send(Ok(now));
     }

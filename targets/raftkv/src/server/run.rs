@@ -3,25 +3,28 @@
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
-use super::asks::Event;
+use super::asks::{Event, Events};
 use super::compaction::Compaction;
 use super::config::Config;
-use super::http::{self, Front};
+use super::http::{self, Front, Traffic};
 use super::node::{End, Node, Parts};
 use super::restore::{Start, restore};
 use super::{disk, peer, trace};
 use crate::bugs::Bug;
 use crate::raft::{Core, CoreConfig, Write};
 use crate::wal::{DataDir, Identity, Recovered, Wal, WalError, WalOptions, load_latest_snapshot};
+
+/// How long the last answers may take to be written at a stop.
+const LAST_ANSWERS: Duration = Duration::from_millis(200);
 
 /// Why a server did not start, or did not go on.
 #[derive(Debug, thiserror::Error)]
@@ -41,9 +44,10 @@ pub enum StartError {
 pub struct Server {
     config: Config,
     client_addr: SocketAddr,
-    events: Sender<Event>,
+    events: Events,
     ended: oneshot::Receiver<End>,
-    threads: Vec<JoinHandle<()>>,
+    front: Arc<Front>,
+    disk: JoinHandle<()>,
     _dir: DataDir,
 }
 
@@ -74,7 +78,7 @@ impl Server {
         if rebase.is_some() {
             wal.append(vec![Write { seq: 0, hard_state: None, base: rebase, entries: Vec::new() }])?;
         }
-        let (events, inbox) = channel();
+        let (events, inbox) = mpsc::unbounded_channel();
         let latest = restored.snapshot.clone();
         let compaction = Compaction::new(dir.path().to_owned(), events.clone(), latest);
         let core = Core::new(core_config(&config), restored, 0);
@@ -82,21 +86,31 @@ impl Server {
         let disk = disk::spawn(wal, write_queue, events.clone())?;
         let peers = peer::start(&config, peer_listener, events.clone());
         let (config_copy, seed) = (config.clone(), random());
-        let parts = Parts { config: config_copy, core, store, peers, disk: writes, compaction, origin, seed };
+        let traffic = Arc::new(Traffic::default());
+        let parts = Parts {
+            config: config_copy,
+            core,
+            store,
+            peers,
+            disk: writes,
+            compaction,
+            traffic: traffic.clone(),
+            origin,
+            seed,
+        };
         let node = Node::new(parts);
         let (end, ended) = oneshot::channel();
-        let core = std::thread::Builder::new().name("core".into()).spawn(move || {
-            let _ = end.send(node.run(&inbox));
-        })?;
+        tokio::spawn(async move { drop(end.send(node.run(inbox).await)) });
         let front = Front {
             events: events.clone(),
-            in_flight: AtomicUsize::new(0),
+            traffic,
             max_in_flight: config.max_in_flight,
             max_body_bytes: config.max_body_bytes,
             request_timeout: config.request_timeout,
         };
-        tokio::spawn(http::serve(client_listener, Arc::new(front)));
-        Ok(Server { config, client_addr, events, ended, threads: vec![core, disk], _dir: dir })
+        let front = Arc::new(front);
+        tokio::spawn(http::serve(client_listener, front.clone()));
+        Ok(Server { config, client_addr, events, ended, front, disk, _dir: dir })
     }
 
     /// Where HTTP is served.
@@ -112,12 +126,18 @@ impl Server {
         }
     }
 
-    /// Stops: no change is taken any more, what was handed to the disk is written.
-    pub fn stop(self) {
+    /// Stops: nothing new is taken, a leader hands its office over, what is under way is answered, what was
+    /// handed to the disk is written.
+    pub async fn stop(mut self) {
         let _ = self.events.send(Event::Stop);
-        for thread in self.threads {
-            let _ = thread.join();
+        let _ = (&mut self.ended).await;
+        // The answers are given; their connections still have to write them.
+        let begun = Instant::now();
+        while self.front.traffic.in_flight.load(Ordering::Relaxed) > 0 && begun.elapsed() < LAST_ANSWERS {
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let _ = self.disk.join();
         trace::line(self.config.id, format_args!("stopped"));
     }
 }
@@ -131,7 +151,7 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
         _ = interrupt.recv() => {}
         error = server.failed() => return Err(error),
     }
-    server.stop();
+    server.stop().await;
     Ok(())
 }
 
@@ -144,6 +164,7 @@ fn core_config(config: &Config) -> CoreConfig {
         election_timeout: config.election_timeout.as_micros() as u64,
         heartbeat: config.heartbeat.as_micros() as u64,
         max_append_bytes: config.append_bytes,
+        max_drift_per_mille: config.max_drift_per_mille,
         bug: config.bug,
         ..CoreConfig::new(config.id, random())
     }

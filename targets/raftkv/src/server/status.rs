@@ -64,33 +64,6 @@ impl Status {
     }
 }
 
-impl Status {
-    /// The numbers in the Prometheus text format.
-    pub fn to_prometheus(&self) -> String {
-        let lead = u64::from(self.role == Role::Leader);
-        let rows: [(&str, &str, &str, u64); 9] = [
-            ("raftkv_is_leader", "gauge", "1 on the node that leads", lead),
-            ("raftkv_has_leader", "gauge", "1 if a leader is known", u64::from(self.leader.is_some())),
-            ("raftkv_term", "counter", "current term", self.term),
-            ("raftkv_commit_index", "counter", "last index known to be committed", self.commit),
-            ("raftkv_applied_index", "counter", "last index applied", self.applied),
-            ("raftkv_last_index", "gauge", "last index in the log", self.last_index),
-            ("raftkv_keys", "gauge", "keys in the store", self.keys as u64),
-            ("raftkv_leases", "gauge", "leases that live", self.leases as u64),
-            ("raftkv_sessions", "gauge", "client sessions remembered", self.sessions as u64),
-        ];
-        let mut out = String::new();
-        for (name, kind, help, value) in rows {
-            out.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n"));
-        }
-        out.push_str(
-            "# HELP raftkv_uptime_seconds time since the start\n# TYPE raftkv_uptime_seconds counter\n",
-        );
-        out.push_str(&format!("raftkv_uptime_seconds {}", self.uptime_seconds));
-        out
-    }
-}
-
 /// Before 1970 it is negative: a skewed clock may say so.
 fn wall_clock_unix_nanos() -> i64 {
     match SystemTime::now().duration_since(UNIX_EPOCH) {

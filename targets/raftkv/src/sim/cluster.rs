@@ -454,7 +454,7 @@ impl SimNode {
         {
             self.store.forget_session(at.session);
         }
-        let answer = self.store.apply_request(entry.index, &request);
+        let answer = self.store.apply_request(entry.index, request.clone());
         self.timers.observe(&answer, local);
         Some(Box::new((request, answer)))
     }

@@ -59,7 +59,7 @@ impl Oracle {
             return Some(format!("entry {}.{} is nobody's request", entry.index, entry.term));
         };
         let before = entry.index - 1;
-        let answer = self.store.apply_request(entry.index, &request);
+        let answer = self.store.apply_request(entry.index, request.clone());
         let complaint = self.time_leases(&request.command, &answer, now);
         self.answers.push(Some(answer));
         let changes: Vec<Change> =

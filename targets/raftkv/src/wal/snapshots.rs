@@ -49,10 +49,35 @@ fn load(path: &Path, bug: Option<Bug>) -> Result<(SnapshotMeta, Store), WalError
 pub fn save(dir: &Path, meta: &SnapshotMeta, store: &Store) -> Result<(), WalError> {
     let temporary = dir.join("snapshot.tmp");
     let file = File::create(&temporary).map_err(WalError::io("cannot create", &temporary))?;
-    let mut writer = BufWriter::with_capacity(1 << 20, file);
+    let mut writer = BufWriter::with_capacity(1 << 20, Paced { file, unflushed: 0 });
     write_snapshot(&mut writer, meta, store).map_err(WalError::io("cannot write", &temporary))?;
-    let file = writer.into_inner().map_err(|e| WalError::io("cannot write", &temporary)(e.into_error()))?;
-    publish(dir, &file, &temporary, meta.index)
+    let paced = writer.into_inner().map_err(|e| WalError::io("cannot write", &temporary)(e.into_error()))?;
+    publish(dir, &paced.file, &temporary, meta.index)
+}
+
+/// Flushes now and then: the log shares the disk, and would wait behind all of a large snapshot at once.
+#[derive(Debug)]
+struct Paced {
+    file: File,
+    unflushed: usize,
+}
+
+const FLUSH_EVERY: usize = 8 << 20;
+
+impl std::io::Write for Paced {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.unflushed += written;
+        if self.unflushed >= FLUSH_EVERY {
+            self.file.sync_data()?;
+            self.unflushed = 0;
+        }
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
 }
 
 fn publish(dir: &Path, file: &File, temporary: &Path, index: Index) -> Result<(), WalError> {

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic; clippy only knows unit tests")]
 
+mod client;
+mod cluster;
+mod faults;
 mod golden;
 mod processes;
 mod wal;

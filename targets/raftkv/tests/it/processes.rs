@@ -1,156 +1,11 @@
-//! Real server processes on loopback: this test binary starts itself as servers.
+//! Real server processes: what they serve, what they survive.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-/// Not a test: what a child process runs. Alone it does nothing.
-#[test]
-fn server_process() {
-    if let Ok(args) = std::env::var("RAFTKV_TEST_SERVER") {
-        let args: Vec<String> = serde_json::from_str(&args).unwrap();
-        std::process::exit(squall_raftkv::cli::run(args.into_iter().map(Into::into)));
-    }
-}
-
-struct Cluster {
-    dir: tempfile::TempDir,
-    peers: String,
-    clients: Vec<String>,
-    nodes: Vec<Option<Child>>,
-    options: Vec<String>,
-}
-
-/// A loopback address for each node, of this process and this call alone. Fixed ports below the ephemeral
-/// range: there a client's connection could take a node's port, or even meet itself.
-fn hosts(count: usize) -> Vec<String> {
-    static CLUSTERS: AtomicU32 = AtomicU32::new(0);
-    let (pid, cluster) = (std::process::id(), CLUSTERS.fetch_add(1, Ordering::Relaxed));
-    assert!(cluster < 25 && count <= 9);
-    let (a, b) = (1 + pid / 250 % 250, pid % 250);
-    (1..=count as u32).map(|node| format!("127.{a}.{b}.{}", cluster * 10 + node)).collect()
-}
-
-fn spawn(args: &[String], log: &Path) -> Child {
-    let stderr = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "processes::server_process", "--nocapture"])
-        .env("RAFTKV_TEST_SERVER", serde_json::to_string(args).unwrap())
-        .stdout(Stdio::null())
-        .stderr(stderr)
-        .spawn()
-        .unwrap()
-}
-
-impl Cluster {
-    fn start(count: usize) -> Cluster {
-        Cluster::start_with(count, &[])
-    }
-
-    fn start_with(count: usize, options: &[&str]) -> Cluster {
-        let hosts = hosts(count);
-        let peers: Vec<_> =
-            hosts.iter().enumerate().map(|(i, host)| format!("n{}={host}:7001", i + 1)).collect();
-        let mut cluster = Cluster {
-            dir: tempfile::tempdir().unwrap(),
-            peers: peers.join(","),
-            clients: hosts.iter().map(|host| format!("{host}:7000")).collect(),
-            nodes: (0..count).map(|_| None).collect(),
-            options: options.iter().map(|o| o.to_string()).collect(),
-        };
-        for node in 0..count {
-            cluster.start_node(node);
-        }
-        cluster
-    }
-
-    fn args(&self, node: usize) -> Vec<String> {
-        let id = format!("n{}", node + 1);
-        let data = self.dir.path().join(&id).display().to_string();
-        let args = ["serve", "--id", &id, "--peers", &self.peers, "--client-addr", &self.clients[node]];
-        let options = self.options.iter().map(String::as_str);
-        args.into_iter().chain(["--data-dir", &data]).chain(options).map(Into::into).collect()
-    }
-
-    fn log(&self, node: usize) -> PathBuf {
-        self.dir.path().join(format!("n{}.log", node + 1))
-    }
-
-    fn start_node(&mut self, node: usize) {
-        self.nodes[node] = Some(spawn(&self.args(node), &self.log(node)));
-    }
-
-    fn kill(&mut self, node: usize) {
-        let child = self.nodes[node].as_mut().unwrap();
-        child.kill().unwrap();
-        child.wait().unwrap();
-    }
-
-    fn kill_all(&mut self) {
-        for child in self.nodes.iter_mut().flatten() {
-            child.kill().unwrap();
-        }
-        for child in self.nodes.iter_mut().flatten() {
-            child.wait().unwrap();
-        }
-    }
-
-    fn call(
-        &self,
-        node: usize,
-        method: &str,
-        path: &str,
-        body: Option<Value>,
-    ) -> std::io::Result<(u16, Value)> {
-        call(&self.clients[node], method, path, &body.map_or(String::new(), |b| b.to_string()))
-    }
-
-    /// Until it succeeds. Only for requests that may be repeated.
-    fn insist(&self, node: usize, method: &str, path: &str, body: Option<Value>) -> Value {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        loop {
-            let answer = self.call(node, method, path, body.clone());
-            if let Ok((200, value)) = answer {
-                return value;
-            }
-            assert!(Instant::now() < deadline, "{method} {path} at n{}: {answer:?}", node + 1);
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        self.kill_all();
-        if std::thread::panicking() {
-            for node in 0..self.nodes.len() {
-                eprintln!("{}", std::fs::read_to_string(self.log(node)).unwrap_or_default());
-            }
-        }
-    }
-}
-
-/// One HTTP request on a connection of its own.
-fn call(addr: &str, method: &str, path: &str, body: &str) -> std::io::Result<(u16, Value)> {
-    let mut stream = TcpStream::connect(addr)?;
-    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-    let length = body.len();
-    let text = format!(
-        "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
-    );
-    stream.write_all(text.as_bytes())?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    let bad = || std::io::Error::other(format!("not an answer: {answer:?}"));
-    let status = answer.split(' ').nth(1).and_then(|s| s.parse().ok()).ok_or_else(bad)?;
-    let body = answer.split_once("\r\n\r\n").ok_or_else(bad)?.1;
-    Ok((status, serde_json::from_str(body).map_err(|_| bad())?))
-}
+use crate::cluster::{Cluster, spawn};
 
 #[test]
 fn every_node_serves_every_request() {
@@ -254,7 +109,7 @@ fn says_clearly_why_it_does_not_start() {
     cluster.insist(0, "GET", "/kv/k", None);
     let log = cluster.dir.path().join("second.log");
     let run = |args: &[String]| {
-        let code = spawn(args, &log).wait().unwrap().code().unwrap();
+        let code = spawn(args, &log, None).wait().unwrap().code().unwrap();
         let text = std::fs::read_to_string(&log).unwrap();
         (code, text.lines().last().unwrap().to_owned())
     };

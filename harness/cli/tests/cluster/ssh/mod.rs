@@ -34,7 +34,7 @@ fn assert_valid_with_evidence(done: &Done) {
     let run = &done.json["runs"][0];
     assert_eq!(run["checks"]["linearizable"]["valid"], Json::Bool(true), "{run}");
     let faults = run["faults"].as_array().expect("faults");
-    let of = |kind: &str| faults.iter().filter(move |f| f["kind"] == kind);
+    let of = |kind: &'static str| faults.iter().filter(move |f| f["kind"] == kind);
     for kind in ["kill", "pause"] {
         assert!(of(kind).all(|f| f["effective"] == Json::Bool(true)), "{run}");
     }

@@ -16,7 +16,6 @@ use tokio::task::JoinSet;
 
 use crate::deployment::Deployment;
 use crate::generator::Rate;
-use crate::layers::Layers;
 use crate::notes::{header, keep_messages, note_exit};
 use crate::progress::{Progress, Watched};
 use crate::protocol::{Layout, Nemesis, NodeLayout, Setting, Target, Workload};

@@ -44,8 +44,6 @@ fn main() -> ExitCode {
     squall_local::testing::main(vec![
         #[cfg(feature = "ssh")]
         hosts("hosts_are_driven_healed_and_refused_over_ssh", ssh::one_campaign_on_both),
-        #[cfg(feature = "ssh")]
-        hosts("bits_flip_on_hosts_over_ssh", ssh::bits_flip_on_hosts),
         clusters("raftkv_keeps_its_promise_under_partitions_and_kills", runs::raftkv_is_valid),
         clusters("a_store_that_skips_read_index_is_found_out", runs::unsafe_reads_are_found),
         clusters("bad_links_are_survived_and_proven", runs::bad_links_are_survived),

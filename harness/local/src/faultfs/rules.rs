@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use squall_cluster::{DiskCall, DiskCounters, DiskError, DiskFault, Error};
+use squall_cluster::{DiskCall, DiskCounters, DiskError, DiskFault, Error, Glob};
 
 use super::random::Random;
 

@@ -16,7 +16,7 @@ use squall_local::LocalProvider;
 use crate::support::{Done, wait_until};
 
 /// The host that does not carry the mark: the last of four.
-pub const DISPOSABLE: usize = 3;
+pub const UNMARKED: usize = 3;
 const HOSTS: usize = 4;
 
 /// A host: folders of its own over the machine's, the mark, and sshd in the foreground.
@@ -110,7 +110,7 @@ impl Lab {
 
     async fn start_sshd(&self) {
         for n in 0..HOSTS {
-            let kind = if n == DISPOSABLE { "plain" } else { "disposable" };
+            let kind = if n == UNMARKED { "plain" } else { "disposable" };
             let script = format!("{}/host.sh", self.shown());
             let argv = ["unshare", "-m", "sh", &script, &self.shown(), kind, &n.to_string()];
             let sshd = Program::new("sshd", argv);

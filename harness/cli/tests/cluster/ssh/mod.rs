@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
-use lab::{DISPOSABLE, Lab, block_on};
+use lab::{UNMARKED, Lab, block_on};
 
 use crate::support::{Done, finish, run, wait_until};
 
@@ -34,7 +34,7 @@ fn assert_valid_with_evidence(done: &Done) {
     let run = &done.json["runs"][0];
     assert_eq!(run["checks"]["linearizable"]["valid"], Json::Bool(true), "{run}");
     let faults = run["faults"].as_array().expect("faults");
-    let of = |kind: &str| faults.iter().filter(move |f| f["kind"] == kind);
+    let of = |kind: &'static str| faults.iter().filter(move |f| f["kind"] == kind);
     for kind in ["kill", "pause"] {
         assert!(of(kind).all(|f| f["effective"] == Json::Bool(true)), "{run}");
     }
@@ -63,6 +63,7 @@ pub fn one_campaign_on_both() {
         assert!(!log.is_empty(), "n{n} wrote nothing");
     }
     block_on(lab.assert_clean());
+    bits_flip(&lab);
     harness_that_dies(&lab);
     agent_that_dies(&lab);
     block_on(what_is_refused(&lab));
@@ -123,7 +124,7 @@ async fn what_is_refused(lab: &Lab) {
     lab.inventory_with("changed.yaml", 0..1, "", &format!("known_hosts: {}\n", lab.swapped_known_hosts()));
     lab.inventory_with("wrong-key.yaml", 0..1, "", &format!("key: {}\n", lab.other_key()));
     lab.inventory_with("unreachable.yaml", 0..1, "", "port: 2223\n");
-    lab.inventory("not-disposable.yaml", DISPOSABLE..DISPOSABLE + 1, "");
+    lab.inventory("not-disposable.yaml", UNMARKED..UNMARKED + 1, "");
     lab.inventory("too-few.yaml", 0..1, "");
     let few = "provider: {ssh: {inventory: too-few.yaml}}\nnodes: 2\nfaults: none\n";
     lab.file("too-few-campaign.yaml", few);
@@ -163,7 +164,7 @@ async fn what_is_refused(lab: &Lab) {
         assert!(done.stderr.contains("netem"), "{}", done.stderr);
     }
     // Through another host.
-    let jump = format!("jump: {{address: {}, port: 2222}}\n", lab.address(DISPOSABLE));
+    let jump = format!("jump: {{address: {}, port: 2222}}\n", lab.address(UNMARKED));
     lab.inventory("jump.yaml", 0..2, &jump);
     let doctor = lab.doctor("{ssh: {inventory: HERE/jump.yaml}}").await;
     assert_eq!(doctor.code, Some(0), "{}\n{}", doctor.json, doctor.stderr);
@@ -171,9 +172,7 @@ async fn what_is_refused(lab: &Lab) {
 }
 
 /// Files on a host's disk are damaged where they lie.
-pub fn bits_flip_on_hosts() {
-    let lab = Lab::new();
-    lab.inventory("hosts.yaml", 0..3, "");
+fn bits_flip(lab: &Lab) {
     let text = "provider: ssh\nseed: 2\nnodes: 3\nrate: 200\nwarm_up: 1s\ntime_limit: 4s\nworkloads: register\n\
                 faults: none\nschedule: [{at: 1s, fault: {bit-flip: {bits: 3}}, for: 1s}]\n";
     let done = block_on(lab.run("bits", &lab.file("bits.yaml", text), &[]));

@@ -389,9 +389,9 @@ pub fn a_target_that_fills_its_disk_is_stopped() {
     std::fs::create_dir(&store).expect("own folder");
     let args = ["run", "--workload", "register", "--faults", "none", "--nodes", "3", "--time-limit", "60s"];
     let script = "mount -t tmpfs -o size=100m small \"$1\" && store=$1 && shift && \"$@\"; code=$?; \
-                  rm -rf \"$store\"/*/*/*/nodes; cp -r \"$store\"/. \"$store-kept\"; exit $code";
+                  rm -rf \"$store\"/*/*/*/*/nodes; cp -r \"$store\"/. \"$store-kept\"; exit $code";
     let mut command = std::process::Command::new("unshare");
-    command.args(["--map-root-user", "--user", "--mount", "sh", "-c", script, "sh"]).arg(&store);
+    command.args(["--mount", "sh", "-c", script, "sh"]).arg(&store);
     command.arg(squall().get_program()).args(args).args(["--target"]).arg(&path);
     command.args(["--store"]).arg(store.join("runs")).args(["--format", "json"]);
     let done = finish(&mut command);

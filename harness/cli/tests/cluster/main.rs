@@ -134,6 +134,7 @@ fn main() -> ExitCode {
             "a_target_that_fills_its_disk_is_stopped",
             described::a_target_that_fills_its_disk_is_stopped,
         )
+        .needs(Need::Root)
         .needs(Need::Program("unshare", "util-linux"))
         .needs(Need::Program("python3", "python3")),
         clusters("a_target_that_ignores_its_end_is_ended", described::a_target_that_ignores_its_end_is_ended)

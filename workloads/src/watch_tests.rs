@@ -59,7 +59,7 @@ fn a_watcher_goes_on_after_what_it_was_told_and_looks_back_now_and_then() {
 fn at_the_end_the_whole_log_is_read_on_every_node() {
     let setting = Setting { workers: 6, ..SETTING };
     let mut last = workload().finish(&setting).unwrap();
-    let mut next = |last: &mut Box<dyn Generator>, worker: usize| {
+    let next = |last: &mut Box<dyn Generator>, worker: usize| {
         last.next(&mut Context::new(setting.seed, worker, 6, worker as u32, 9, 1))
     };
     assert_eq!(next(&mut last, 0), Next::Pending, "the end is not known yet");

@@ -14,7 +14,7 @@ use super::wire::{RangeReply, range, unbase64};
 use crate::http::Http;
 
 /// Revisions that a compaction leaves: who watches is not far behind, but may be.
-const KEPT: i64 = 100;
+const KEPT: i64 = 20;
 /// etcd's file consists of pages, and a saved snapshot of the file and a SHA-256 of it.
 const PAGE: usize = 512;
 const SHA_256: usize = 32;

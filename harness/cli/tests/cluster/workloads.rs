@@ -29,7 +29,7 @@ const ALL: &str = "queue, counter, unique-ids, {lock: {fenced: true, ttl: 1s, ho
 
 fn all_are_valid_on(target: &str, more: &[&str]) {
     let dir = store();
-    let workloads = [&[ALL], more].concat().join(", ");
+    let workloads = [&[ALL][..], more].concat().join(", ");
     let text = format!(
         "name: all\nseed: 9\nnodes: 3\nrate: 200\ntime_limit: 3s\nwarm_up: 0s\nparallel: 5\ntargets: [{target}]\n\
          workloads: [{workloads}]\nfaults: [none]\n"
@@ -63,8 +63,8 @@ pub fn etcd_watchers_are_told_everything() {
     let verdict = results["verdicts"].as_array().expect("verdicts").iter().find(|v| v["check"] == "watch");
     let told = verdict.expect("the check was made")["event_count"].as_u64();
     assert!(told > Some(100), "{results}");
-    let compacted = |f: &&Json| f["kind"] == "maintenance" && f["effective"] == true;
-    assert!(run["faults"].as_array().expect("faults").iter().any(|f| compacted(&f)), "{run}");
+    let compacted = |f: &Json| f["kind"] == "maintenance" && f["effective"] == true;
+    assert!(run["faults"].as_array().expect("faults").iter().any(compacted), "{run}");
     bookmarks_of_old_versions_lie();
     let text = "targets: [etcd]\nfaults: {maintenance: {kinds: [vacuum]}}\n";
     let refused = campaign(dir.path(), text);

@@ -14,7 +14,7 @@ use squall_engine::protocol::{Evidence, Fault, Injected};
 use squall_engine::seed::Rng;
 use squall_engine::{Error, Injection};
 
-use crate::disk::{bounded, disks, done_to};
+use crate::disk::{bounded, done_to};
 use crate::registry::Validate;
 use crate::victims::{Victims, aimed, field, plan};
 
@@ -77,7 +77,7 @@ impl Fault for BitFlip {
     }
 
     fn needs(&self) -> BTreeSet<Capability> {
-        disks()
+        crate::disk::damage()
     }
 
     fn plan(&self, rng: &mut Rng, nodes: usize) -> Map<String, Json> {
@@ -110,7 +110,7 @@ impl Fault for Truncate {
     }
 
     fn needs(&self) -> BTreeSet<Capability> {
-        disks()
+        crate::disk::damage()
     }
 
     fn plan(&self, rng: &mut Rng, nodes: usize) -> Map<String, Json> {

@@ -100,6 +100,11 @@ pub(crate) fn disks() -> BTreeSet<Capability> {
     [Capability::Nodes, Capability::Disk].into()
 }
 
+/// The same for damage to files, which a real disk can take, too.
+pub(crate) fn damage() -> BTreeSet<Capability> {
+    [Capability::Nodes, Capability::Damage].into()
+}
+
 /// The nodes of a plan, no more than a minority over the whole run if the plan is `bounded`. Says in the log
 /// where that is exceeded.
 pub(crate) fn bounded(plan: &Map<String, Json>, on: &Injection, fault: &str) -> Result<Vec<usize>, Error> {

@@ -28,9 +28,12 @@ pub(crate) async fn perform(
 ) -> Result<(), Error> {
     let lasts = Duration::from_nanos(planned.end.saturating_sub(planned.begin));
     let on = Injection { id: planned.id, deployment: deployment.clone(), lasts };
+    deployment.measure().await?;
     let injected = fault.begin(&planned.plan, &on).await.map_err(|e| cannot(fault, "begin", e))?;
     record_begin(&on, fault, &*injected, planned);
     over.await;
+    // What proves it is compared with what was before, so both are as of now.
+    deployment.measure().await?;
     let nodes = injected.nodes();
     let ended = injected.end(&on).await;
     deployment.set_active(on.id, None);

@@ -68,8 +68,8 @@ pub fn faults() -> Vec<FaultKind> {
         kind::<OnDisk<DiskFull>>("disk-full", "leaves no room on a disk: ENOSPC", "disk"),
         kind::<OnDisk<SlowDisk>>("slow-disk", "makes writes and flushes slow", "disk"),
         kind::<OnDisk<StaleRead>>("stale-read", "lets overwritten blocks read as they were before", "disk"),
-        kind::<BitFlip>("bit-flip", "flips bits in files of a killed node, for good", "disk"),
-        kind::<Truncate>("truncate", "cuts the ends off files of a killed node, for good", "disk"),
+        kind::<BitFlip>("bit-flip", "flips bits in files of a killed node, for good", "damage"),
+        kind::<Truncate>("truncate", "cuts the ends off files of a killed node, for good", "damage"),
         kind::<Membership>(
             "membership",
             "removes a node and lets it join again, with its data or without",

@@ -40,6 +40,9 @@ fn early() {
     // Parts of measurements, which want a process without threads too.
     squall_local::clock::bench::run_if_asked();
     squall_local::faultfs::bench::run_if_asked();
+    // What this executable is on a host.
+    #[cfg(feature = "ssh")]
+    squall_cluster::ssh::agent::run_if_asked();
 }
 
 fn run(registry: &Registry, args: Vec<OsString>) -> Exit {

@@ -18,6 +18,8 @@ pub enum Capability {
     Clock,
     /// A node's disk can lose, refuse, delay and spoil data.
     Disk,
+    /// Files that a node has stored can be damaged.
+    Damage,
     /// CPU time of a node can be limited.
     CpuLimit,
     /// Memory of a node can be limited.
@@ -32,6 +34,7 @@ impl fmt::Display for Capability {
             Capability::LinkQuality => "link-quality",
             Capability::Clock => "clock",
             Capability::Disk => "disk",
+            Capability::Damage => "damage",
             Capability::CpuLimit => "cpu-limit",
             Capability::MemoryLimit => "memory-limit",
         })

@@ -11,11 +11,14 @@ mod capability;
 mod clock;
 mod disk;
 mod error;
+mod glob;
 mod limits;
 mod links;
 mod node;
 mod program;
 mod provider;
+#[cfg(feature = "ssh")]
+pub mod ssh;
 
 pub use capability::{Capability, Probe};
 pub use clock::{Clock, ClockChange, ClockReading};
@@ -23,6 +26,7 @@ pub use disk::{
     Damage, Damaged, Discarded, Disk, DiskCall, DiskCounters, DiskError, DiskFault, PowerLoss, Torn,
 };
 pub use error::Error;
+pub use glob::Glob;
 pub use limits::{Limits, Usage};
 pub use links::{Delay, DelayShape, Endpoint, LinkCounters, LinkMessage, LinkPolicy, Links, Loss};
 pub use node::{Conversation, ExitEvent, Node, Output, ProgramState};

@@ -141,6 +141,12 @@ pub trait Links: Send + Sync + std::fmt::Debug {
     /// Clears every link.
     async fn heal(&self) -> Result<(), Error>;
 
+    /// Reads the counters afresh, where they are kept elsewhere than in the harness: [`Links::counters`] is as of now
+    /// after this.
+    async fn measure(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// The policy in force on a directed link, as the network itself has it.
     fn policy(&self, from: Endpoint, to: Endpoint) -> LinkPolicy;
 

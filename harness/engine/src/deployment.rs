@@ -126,6 +126,14 @@ impl Deployment {
         self.links.as_ref().ok_or_else(|| Error::Config("this provider cannot change links".into()))
     }
 
+    /// Reads afresh what proves faults, where that is not kept in the harness.
+    pub async fn measure(&self) -> Result<(), Error> {
+        match &self.links {
+            Some(layers) => Ok(layers.links.measure().await?),
+            None => Ok(()),
+        }
+    }
+
     /// What runs on a node.
     pub fn programs(&self, node: usize) -> Vec<Program> {
         let instead = self.instead.lock().unwrap_or_else(PoisonError::into_inner).get(&node).cloned();

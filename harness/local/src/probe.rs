@@ -22,9 +22,11 @@ pub(crate) async fn probe(provider: &LocalProvider) -> Vec<Probe> {
     probes.push(found(Capability::Links, &network));
     probes.push(found(Capability::LinkQuality, &network));
     let blocking = tokio::task::spawn_blocking(|| {
+        let disk = built(DISKS, "disks").and_then(|()| try_fuse());
         [
             found(Capability::Clock, &built(CLOCKS, "clocks").and_then(|()| try_ptrace())),
-            found(Capability::Disk, &built(DISKS, "disks").and_then(|()| try_fuse())),
+            found(Capability::Disk, &disk),
+            found(Capability::Damage, &disk),
             found(Capability::CpuLimit, &Ok(CPU.to_owned())),
             found(Capability::MemoryLimit, &Ok(MEMORY.to_owned())),
         ]

@@ -93,7 +93,7 @@ impl Provider for LocalProvider {
         let made = tokio::task::spawn_blocking(move || provision(&wanted, wires)).await;
         let (cluster, nodes) =
             made.map_err(|error| Error::Broken(format!("making a cluster: {error}")))??;
-        if spec.needs.contains(&Capability::Disk) {
+        if spec.needs.contains(&Capability::Disk) || spec.needs.contains(&Capability::Damage) {
             for (index, node) in nodes.iter().enumerate() {
                 node.give_disk(spec.seed.wrapping_add(index as u64)).await?;
             }

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use clap_complete::Shell;
 
 use super::Format;
-use crate::campaign::Cell;
+use crate::campaign::{Cell, ProviderChoice};
 use crate::export::To;
 
 /// Flags of `list`.
@@ -41,6 +41,9 @@ pub struct DoctorArgs {
     /// A target to start once, by name or by the path of its description; without one, the machine is examined
     #[arg(value_name = "TARGET")]
     pub target: Option<Cell>,
+    /// Examine this provider instead of this machine, by name or with options
+    #[arg(long, value_name = "NAME", conflicts_with = "target")]
+    pub provider: Option<ProviderChoice>,
     /// Text for people or one JSON document, on standard output
     #[arg(long, value_enum, default_value_t, env = "SQUALL_FORMAT")]
     pub format: Format,

@@ -26,7 +26,7 @@ impl Campaign {
         let missing: BTreeMap<Capability, &Probe> =
             probes.iter().filter(|p| !p.available).map(|p| (p.capability, p)).collect();
         if let Some(probe) = missing.get(&Capability::Nodes) {
-            anyhow::bail!("{}", lacks("this machine cannot make nodes", probe));
+            anyhow::bail!("{}", lacks("the provider cannot make nodes", probe));
         }
         let mut dropped = Vec::new();
         let mut fitted = self.faults.clone();

@@ -20,6 +20,7 @@ mod resolve;
 mod schedule;
 mod select;
 mod shard;
+mod ssh;
 mod swarm;
 mod tree;
 mod values;

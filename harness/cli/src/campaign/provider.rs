@@ -14,6 +14,7 @@ use squall_local::LocalProvider;
 
 use super::attached::ATTACH;
 use super::complaint::{Complaint, Place, Source};
+use super::ssh::{INVENTORY, SSH};
 use super::tree::{Node, Tree};
 use super::values::Cell;
 use crate::Refused;
@@ -33,7 +34,7 @@ pub struct ProviderKind {
 }
 
 /// All of them; the first is what a campaign has that says nothing.
-pub static PROVIDERS: &[ProviderKind] = &[LOCAL, ATTACH];
+pub static PROVIDERS: &[ProviderKind] = &[LOCAL, SSH, ATTACH];
 
 const LOCAL: ProviderKind = ProviderKind {
     name: "local",
@@ -80,6 +81,9 @@ impl ProviderChoice {
 
     /// Options that are paths are told relative to the folder of the campaign's file.
     pub(super) fn within(&mut self, folder: &std::path::Path) {
+        if self.0.name == SSH.name && self.0.options.is_null() {
+            self.0.options = json!({ "inventory": INVENTORY });
+        }
         for name in self.kind().paths {
             if let Some(Json::String(path)) = self.0.options.get_mut(name) {
                 *path = folder.join(&*path).to_string_lossy().into_owned();

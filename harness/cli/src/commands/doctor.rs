@@ -7,12 +7,11 @@ use serde::Serialize;
 use serde_json::Value as Json;
 use squall_cluster::{Capability, Probe, Provider};
 use squall_history::SCHEMA_VERSION;
-use squall_local::LocalProvider;
 use squall_reports::text::inert_lines;
 
 use crate::args::{DoctorArgs, Format};
 use crate::output::{print, print_json};
-use crate::{Exit, Registry};
+use crate::{Exit, Refused, Registry};
 
 #[derive(Serialize)]
 struct Document {
@@ -37,7 +36,8 @@ struct Found {
 pub fn doctor(registry: &Registry, args: &DoctorArgs) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("the runtime cannot be started")?;
-    let document = runtime.block_on(examine(registry));
+    let provider = args.provider.clone().unwrap_or_default().make().map_err(Refused::from)?;
+    let document = runtime.block_on(examine(registry, &*provider));
     match args.format {
         Format::Json => print_json(&document)?,
         Format::Human => print(&text(&document))?,
@@ -45,8 +45,7 @@ pub fn doctor(registry: &Registry, args: &DoctorArgs) -> anyhow::Result<Exit> {
     Ok(if document.ready { Exit::Valid } else { Exit::Invalid })
 }
 
-async fn examine(registry: &Registry) -> Document {
-    let provider = LocalProvider::new();
+async fn examine(registry: &Registry, provider: &dyn Provider) -> Document {
     let probes = provider.probe().await;
     let lacks_nodes = probes.iter().any(|p| p.capability == Capability::Nodes && !p.available);
     let mut targets = Vec::new();
@@ -70,7 +69,7 @@ async fn examine(registry: &Registry) -> Document {
 }
 
 fn text(document: &Document) -> String {
-    let mut out = format!("What the provider `{}` can do on this machine:\n", document.provider);
+    let mut out = format!("What the provider `{}` can do here:\n", document.provider);
     for probe in &document.probes {
         let mark = if probe.available { "ok     " } else { "MISSING" };
         let _ = writeln!(out, "  {mark}  {:13} {}", probe.capability.to_string(), probe.finding);
@@ -85,7 +84,7 @@ fn text(document: &Document) -> String {
     }
     let verdict = match document.ready {
         true => "Ready: `squall run` works here.\n",
-        false => "Not ready: this machine cannot make nodes; see above for how to allow it.\n",
+        false => "Not ready: there can be no nodes; see above for why.\n",
     };
     out.push_str(verdict);
     // Versions come from programs that we did not write.

@@ -319,6 +319,16 @@ pub fn campaign(registry: &Registry) -> Json {
     schema
 }
 
+/// What a provider's nodes are.
+fn provider(name: &str) -> &'static str {
+    match name {
+        "local" => "namespaces on this machine",
+        "ssh" => "hosts of an inventory, over SSH",
+        "attach" => "a cluster that runs already",
+        _ => "nodes",
+    }
+}
+
 /// A target may also be the path of its description.
 fn or_described(target: &mut Json) {
     const PATH: &str = r"\.ya?ml$";
@@ -337,8 +347,9 @@ fn or_described(target: &mut Json) {
 fn providers() -> Json {
     let names: Vec<&str> = PROVIDERS.iter().map(|p| p.name).collect();
     let options = PROVIDERS.iter().map(|p| {
-        let kinds = if p.paths.is_empty() { json!(["object", "null"]) } else { json!(["object", "string"]) };
-        (p.name.to_owned(), json!({ "type": kinds }))
+        let kinds =
+            if p.paths.is_empty() { json!(["object", "null"]) } else { json!(["object", "null", "string"]) };
+        (p.name.to_owned(), json!({ "type": kinds, "description": provider(p.name) }))
     });
     json!({ "anyOf": [
         { "type": "string", "enum": names },

@@ -10,6 +10,8 @@ mod examples;
 mod faults;
 mod leaks;
 mod runs;
+#[cfg(feature = "ssh")]
+mod ssh;
 mod support;
 mod workloads;
 
@@ -22,7 +24,17 @@ fn main() -> ExitCode {
     let clusters =
         |name: &str, run: fn()| Test::new(name, run).needs(Need::Nodes).needs(Need::Can(Capability::Links));
     let etcd = || Need::Program("etcd", "etcd-server");
+    #[cfg(feature = "ssh")]
+    let hosts = |name: &str, run: fn()| {
+        let programs =
+            [("sshd", "openssh-server"), ("nft", "nftables"), ("ip", "iproute2"), ("unshare", "util-linux")];
+        programs.iter().fold(clusters(name, run).needs(Need::Root), |test, (program, package)| {
+            test.needs(Need::Program(program, package))
+        })
+    };
     squall_local::testing::main(vec![
+        #[cfg(feature = "ssh")]
+        hosts("hosts_are_driven_healed_and_refused_over_ssh", ssh::one_campaign_on_both),
         clusters("raftkv_keeps_its_promise_under_partitions_and_kills", runs::raftkv_is_valid),
         clusters("a_store_that_skips_read_index_is_found_out", runs::unsafe_reads_are_found),
         clusters("bad_links_are_survived_and_proven", runs::bad_links_are_survived),

@@ -5,9 +5,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use squall_cluster::{Damage, Damaged, Error};
+use squall_cluster::{Damage, Damaged, Error, Glob};
 
-use super::glob::Glob;
 use super::power::Forgotten;
 use super::random::Random;
 use super::state::Shared;

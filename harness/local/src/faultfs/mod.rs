@@ -20,7 +20,6 @@ pub mod bench;
 mod damage;
 mod files;
 mod folders;
-mod glob;
 mod journal;
 mod late;
 mod mount;

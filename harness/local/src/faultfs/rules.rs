@@ -4,9 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use squall_cluster::{DiskCall, DiskCounters, DiskError, DiskFault, Error};
+use squall_cluster::{DiskCall, DiskCounters, DiskError, DiskFault, Error, Glob};
 
-use super::glob::Glob;
 use super::random::Random;
 
 /// What becomes of a call.

@@ -2,12 +2,13 @@
 
 /// A pattern: `*` and `?` within a name, `**` across folders; without a slash it matches names in any folder.
 #[derive(Clone, Debug)]
-pub(super) struct Glob {
+pub struct Glob {
     pattern: Vec<u8>,
     whole_path: bool,
 }
 
 impl Glob {
+    /// Reads a pattern; every text is one.
     pub fn new(pattern: &str) -> Self {
         let pattern = pattern.strip_prefix('/').unwrap_or(pattern);
         let whole_path = pattern.contains('/') || pattern == "**";

@@ -351,8 +351,9 @@ fn or_described(target: &mut Json) {
 fn providers() -> Json {
     let names: Vec<&str> = PROVIDERS.iter().map(|p| p.name).collect();
     let options = PROVIDERS.iter().map(|p| {
-        let kinds = if p.paths.is_empty() { json!(["object", "null"]) } else { json!(["object", "string"]) };
-        (p.name.to_owned(), json!({ "type": kinds }))
+        let kinds =
+            if p.paths.is_empty() { json!(["object", "null"]) } else { json!(["object", "null", "string"]) };
+        (p.name.to_owned(), json!({ "type": kinds, "description": provider(p.name) }))
     });
     json!({ "anyOf": [
         { "type": "string", "enum": names },

@@ -18,7 +18,7 @@ use crate::{Conversation, Error, Exit, ExitEvent, Node, Output, Program, Program
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Here {
+pub(crate) struct Here {
     index: usize,
     log_dir: PathBuf,
     data_dir: PathBuf,
@@ -37,7 +37,7 @@ struct Started {
 
 impl Here {
     /// Its logs and data go below this folder of the run.
-    pub(super) fn new(index: usize, log_dir: PathBuf) -> Result<Self, Error> {
+    pub(crate) fn new(index: usize, log_dir: PathBuf) -> Result<Self, Error> {
         let data_dir = log_dir.join("data");
         std::fs::create_dir_all(&data_dir)
             .map_err(|e| Error::io(format!("making {}", data_dir.display()), e))?;
@@ -208,7 +208,7 @@ impl Node for Here {
 }
 
 /// So that nothing outlives the run.
-pub(super) async fn end(host: &Arc<Here>) {
+pub(crate) async fn end(host: &Arc<Here>) {
     // Everything was told to end; nothing can fail here.
     let _ = host.kill().await;
 }

@@ -12,7 +12,7 @@ mod command;
 mod definition;
 #[cfg(test)]
 mod example;
-mod here;
+pub(crate) mod here;
 mod node;
 mod provider;
 mod template;

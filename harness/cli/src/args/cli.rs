@@ -101,4 +101,17 @@ pub struct BenchArgs {
     /// What to measure; all of it if nothing is named
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
+    /// With the name raftkv: measure beside this store, on the same machine, network and disk
+    #[arg(long, value_enum, conflicts_with = "soak")]
+    pub vs: Option<VersusPeer>,
+    /// With the name raftkv: run this long at a low rate and watch the memory, such as 1h
+    #[arg(long, value_name = "TIME")]
+    pub soak: Option<humantime::Duration>,
+}
+
+/// Stores that Raft KV is measured beside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum VersusPeer {
+    /// etcd, from the PATH, over gRPC
+    Etcd,
 }

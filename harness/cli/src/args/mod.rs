@@ -14,7 +14,7 @@ mod tests;
 
 pub use again::{ReplayArgs, ShrinkArgs};
 pub use check::{CheckArgs, KeyedArg, VerifyArgs};
-pub use cli::{AnalyzeArgs, BenchArgs, Cli, Command, Format};
+pub use cli::{AnalyzeArgs, BenchArgs, Cli, Command, Format, VersusPeer};
 pub use more::{
     CheckClientArgs, CompletionsArgs, DoctorArgs, ExportArgs, ListArgs, Listed, NewTargetArgs, SchemaArgs,
     SchemaOf,

@@ -4,6 +4,7 @@ mod checkers;
 mod client;
 mod engine;
 mod faults;
+mod raftkv;
 mod reports;
 mod transactions;
 
@@ -12,7 +13,7 @@ use std::future::Future;
 use anyhow::Context as _;
 use serde::Serialize;
 
-use crate::args::BenchArgs;
+use crate::args::{BenchArgs, VersusPeer};
 use crate::output::print_json;
 use crate::suggest::hint;
 use crate::{Exit, Refused};
@@ -47,7 +48,7 @@ impl Row {
     }
 }
 
-const NAMES: [&str; 6] = ["engine", "client", "faults", "checkers", "transactions", "reports"];
+const NAMES: [&str; 7] = ["engine", "client", "faults", "checkers", "transactions", "raftkv", "reports"];
 
 /// Operations of the largest input that is written to a file and read back.
 const OPERATIONS_MAX: usize = 1_000_000;
@@ -66,6 +67,9 @@ pub fn bench(args: &BenchArgs) -> anyhow::Result<Exit> {
         ))
         .into());
     }
+    if (args.vs.is_some() || args.soak.is_some()) && args.names != ["raftkv"] {
+        return Err(Refused::new("--vs and --soak go with the name raftkv alone".to_owned()).into());
+    }
     for name in NAMES {
         if !args.names.is_empty() && !args.names.iter().any(|n| n == name) {
             continue;
@@ -81,6 +85,11 @@ pub fn bench(args: &BenchArgs) -> anyhow::Result<Exit> {
                 Vec::new()
             }
             "reports" => reports::rows()?,
+            "raftkv" => match (args.vs, args.soak) {
+                (Some(VersusPeer::Etcd), _) => shown(|show| in_runtime(raftkv::versus(show))?)?,
+                (None, Some(lasting)) => in_runtime(raftkv::soak(lasting.into()))??,
+                (None, None) => shown(|show| in_runtime(raftkv::rows(show))?)?,
+            },
             "transactions" => {
                 transactions::rows(OPERATIONS_MAX as u64, |row| {
                     print_json(&row).map_err(anyhow::Error::from)
@@ -97,6 +106,14 @@ pub fn bench(args: &BenchArgs) -> anyhow::Result<Exit> {
         }
     }
     Ok(Exit::Valid)
+}
+
+/// For measurements that take long: each row is printed as it is measured.
+fn shown(
+    measure: impl FnOnce(fn(Row) -> anyhow::Result<()>) -> anyhow::Result<()>,
+) -> anyhow::Result<Vec<Row>> {
+    measure(|row| print_json(&row).map_err(anyhow::Error::from))?;
+    Ok(Vec::new())
 }
 
 fn in_runtime<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {

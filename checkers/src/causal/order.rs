@@ -3,6 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use rustc_hash::FxHashMap;
+
 use super::columns::{INITIAL, Plain};
 
 /// All transactions in an order that keeps session order and reads-from, as near to the order of the history
@@ -13,39 +15,48 @@ pub fn linear(p: &Plain) -> Option<Vec<u32>> {
     if (0..n).all(forward) {
         return Some((0..n).collect());
     }
-    let mut waits = vec![0u32; n as usize];
-    let mut next = vec![u32::MAX; n as usize];
-    let mut last = vec![u32::MAX; p.sessions as usize];
-    let mut readers: Vec<(u32, u32)> = Vec::new();
-    for t in 0..n {
-        let before = &mut last[p.session[t as usize] as usize];
-        if *before != u32::MAX {
-            next[*before as usize] = t;
-            waits[t as usize] += 1;
-        }
-        *before = t;
-        for r in p.reads_of(t).iter().filter(|r| r.from != INITIAL) {
-            readers.push((r.from, t));
-            waits[t as usize] += 1;
-        }
+    // Only the first of each session that is left can be next; one that waits for a writer hangs on it.
+    let mut next = vec![NOBODY; n as usize];
+    let mut first = vec![NOBODY; p.sessions as usize];
+    for t in (0..n).rev() {
+        next[t as usize] = std::mem::replace(&mut first[p.session[t as usize] as usize], t);
     }
-    readers.sort_unstable();
-    let mut ready: BinaryHeap<Reverse<u32>> =
-        (0..n).filter(|&t| waits[t as usize] == 0).map(Reverse).collect();
+    let mut waiting =
+        Waiting { p, done: vec![false; n as usize], ready: BinaryHeap::new(), on: FxHashMap::default() };
+    first.iter().filter(|&&t| t != NOBODY).for_each(|&t| waiting.admit(t));
     let mut order = Vec::with_capacity(n as usize);
-    while let Some(Reverse(t)) = ready.pop() {
+    while let Some(Reverse(t)) = waiting.ready.pop() {
         order.push(t);
-        let from = readers.partition_point(|&(w, _)| w < t);
-        let reads = readers[from..].iter().take_while(|&&(w, _)| w == t).map(|&(_, reader)| reader);
-        let session = Some(next[t as usize]).filter(|&s| s != u32::MAX);
-        for follower in reads.chain(session) {
-            waits[follower as usize] -= 1;
-            if waits[follower as usize] == 0 {
-                ready.push(Reverse(follower));
-            }
+        waiting.done[t as usize] = true;
+        if next[t as usize] != NOBODY {
+            waiting.admit(next[t as usize]);
+        }
+        for reader in waiting.on.remove(&t).unwrap_or_default() {
+            waiting.admit(reader);
         }
     }
     (order.len() == n as usize).then_some(order)
+}
+
+const NOBODY: u32 = u32::MAX;
+
+/// The first of each session that is left: ready, or waiting for one writer that it read from.
+struct Waiting<'a> {
+    p: &'a Plain,
+    done: Vec<bool>,
+    ready: BinaryHeap<Reverse<u32>>,
+    on: FxHashMap<u32, Vec<u32>>,
+}
+
+impl Waiting<'_> {
+    fn admit(&mut self, t: u32) {
+        let missing =
+            self.p.reads_of(t).iter().map(|r| r.from).find(|&w| w != INITIAL && !self.done[w as usize]);
+        match missing {
+            Some(writer) => self.on.entry(writer).or_default().push(t),
+            None => self.ready.push(Reverse(t)),
+        }
+    }
 }
 
 /// Whether every read sees the last write before it in this order: then the order is a serial execution.

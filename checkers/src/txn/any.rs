@@ -1,6 +1,6 @@
 //! One check for all of it: looks at what a history is made of, and asks the right one.
 
-use squall_history::History;
+use squall_history::{Accesses, History};
 
 use super::append::check::ListAppend;
 use super::models::Model;
@@ -14,6 +14,20 @@ pub struct Transactions {
     pub model: Option<&'static Model>,
     /// How to read it.
     pub reading: Reading,
+}
+
+impl Transactions {
+    /// Judges a history in columns, as its general form would be.
+    pub fn check_accesses(&self, accesses: Accesses, budget: &Budget) -> Verdict {
+        let reading = self.reading.clone();
+        match self.model {
+            None => Strongest { reading }.check_accesses(accesses, budget),
+            Some(model) if accesses.has_lists() => {
+                ListAppend { model, realtime: reading.realtime }.check_accesses(&accesses, budget)
+            }
+            Some(model) => Plain { model, reading }.check_accesses(accesses, budget),
+        }
+    }
 }
 
 impl Check for Transactions {

@@ -11,7 +11,7 @@ use super::models::model;
 use super::strongest::{Plain, Reading};
 use crate::{Budget, Check, Valid};
 
-fn folder() -> Option<PathBuf> {
+pub(super) fn folder() -> Option<PathBuf> {
     let folder = std::env::var_os("SQUALL_CORPORA").map(PathBuf::from);
     if folder.is_none() {
         eprintln!("skipped: SQUALL_CORPORA is not set");

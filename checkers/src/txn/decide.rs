@@ -4,19 +4,21 @@
 //! from the map of models, if they follow at all: see [`super::strongest`].
 
 use serde_json::{Map, json};
-use squall_history::{History, NEVER, Value};
+use squall_history::{Accesses, History, NEVER, Value};
 
 use super::cycles::cycle::Cycle;
 use super::explain::{Step, cycle_anomaly};
 use super::graph::Kind;
 use super::models::Model;
+use super::parallel::{Clash, Form, Found, MOST, parallel};
 use super::serial::problem::{Follow, Problem, Shape};
 use super::serial::rolling::rolling_order;
 use super::serial::solve::{Solution, solve};
-use crate::causal::check::{Prepared, prepare};
+use crate::causal::check::{Prepared, prepare, prepare_accesses};
 use crate::causal::columns::INITIAL;
 use crate::causal::isolation::Axiom;
 use crate::causal::memory::Start;
+use crate::causal::order::linear;
 use crate::causal::sessions::{Guarantees, session_guarantees};
 use crate::{Anomaly, Budget, Certificate};
 
@@ -50,7 +52,15 @@ pub struct Plainly {
 impl Plainly {
     /// Reads a history.
     pub fn new(history: &History, initial: &Value, realtime: bool, check: &'static str) -> Self {
-        let prepared = prepare(history, initial);
+        Plainly::prepared(prepare(history, initial), initial, realtime, check)
+    }
+
+    /// Reads a history in columns.
+    pub fn of_accesses(accesses: Accesses, initial: &Value, realtime: bool, check: &'static str) -> Self {
+        Plainly::prepared(prepare_accesses(accesses, initial), initial, realtime, check)
+    }
+
+    fn prepared(prepared: Prepared, initial: &Value, realtime: bool, check: &'static str) -> Self {
         let p = &prepared.plain;
         let single = (0..p.len() as u32).all(|t| p.reads_of(t).len() + p.writes_of(t).len() <= 1);
         Plainly { prepared, realtime, single, initial: initial.clone(), check }
@@ -89,10 +99,15 @@ impl Plainly {
             "causal" => prepared.causal(self.check, true, budget),
             "causal-memory" => prepared.per_session(self.check, Start::CausalMemory, budget),
             "pram" => prepared.per_session(self.check, Start::Pram, budget),
-            "cursor-stability" | "update-atomic" | "parallel-snapshot-isolation" => {
+            "cursor-stability" | "update-atomic" => {
                 let lost = self.lost_updates();
                 return (!lost.is_empty()).then_some(Answer::Violated(lost));
             }
+            "parallel-snapshot-isolation" => return self.parallel(Form::Parallel, true, budget),
+            "consistent-view" => return self.parallel(Form::Parallel, false, budget),
+            "update-serializable" => return self.parallel(Form::Update, false, budget),
+            "causal-cerone" if prepared.plain.len() > MOST => return None,
+            "causal-cerone" => alone(prepared).causal(self.check, true, budget),
             name => {
                 if let Some(wanted) = Guarantees::of(name) {
                     session_guarantees(prepared, self.check, wanted, budget)
@@ -111,6 +126,70 @@ impl Plainly {
             Ok(anomalies) => Answer::Violated(anomalies),
             Err(why) => Answer::Undecided(why.to_string()),
         }))
+    }
+
+    /// Models that ask for an order of writers; `internal` if no transaction may contradict itself. `None` if the
+    /// history is too long for the search.
+    fn parallel(&self, form: Form, internal: bool, budget: &Budget) -> Option<Answer> {
+        let mut bad = self.prepared.bad_reads(self.check);
+        bad.retain(|a| internal || a.kind != "internal");
+        bad.extend(self.lost_updates());
+        if !bad.is_empty() {
+            return Some(Answer::Violated(bad));
+        }
+        let found = match self.prepared.serial {
+            true => Ok(Found::Order),
+            false if self.prepared.plain.len() > MOST => return None,
+            false => parallel(&self.prepared.plain, form, budget),
+        };
+        Some(self.unless_ambiguous(match found {
+            Ok(Found::Order) => Answer::Holds(None),
+            Ok(Found::Clash(clash, tried)) => Answer::Violated(vec![self.clash(form, clash, tried)]),
+            Ok(Found::Circle) => match self.prepared.isolation(self.check, None, false, budget) {
+                Ok(anomalies) => Answer::Violated(anomalies),
+                Err(why) => Answer::Undecided(why.to_string()),
+            },
+            Err(why) => Answer::Undecided(format!("the search for an order of writers was cut short: {why}")),
+        }))
+    }
+
+    fn clash(&self, form: Form, clash: Clash, tried: u64) -> Anomaly {
+        let p = &self.prepared.plain;
+        let Clash { reader, key, from, other } = clash;
+        let kind = if form == Form::Parallel { "G-single" } else { "G-update" };
+        let index = |t: u32| p.txns[t as usize].index;
+        let name = p.keys.name(key);
+        let value = |t: u32| p.value(t, key).unwrap_or_default();
+        let read = match from {
+            INITIAL => "the initial value".to_owned(),
+            writer => format!("{}, which #{} wrote,", value(writer), index(writer)),
+        };
+        let mut explanation = format!(
+            "#{} read {read} from key {name}, but depends on #{}, which must have overwritten that with {}: it \
+             saw an effect, and not its cause.",
+            index(reader),
+            index(other),
+            value(other)
+        );
+        if tried > 0 {
+            explanation.push_str(&format!(
+                " This is the last of {} contradictions: every order of the writes that reads leave open was \
+                 tried.",
+                tried + 1
+            ));
+        }
+        let mut operations: Vec<u32> =
+            [reader, other].into_iter().chain((from != INITIAL).then_some(from)).map(index).collect();
+        operations.sort_unstable();
+        let mut details = Map::new();
+        details.insert("key".to_owned(), json!(name));
+        Anomaly {
+            kind: kind.to_owned(),
+            signature: format!("{}/{kind}", self.check),
+            explanation,
+            operations,
+            details,
+        }
     }
 
     fn unless_ambiguous(&self, answer: Answer) -> Answer {
@@ -316,6 +395,19 @@ impl Plainly {
         details.insert("key".to_owned(), json!(name));
         Step::new(text, details)
     }
+}
+
+/// The same transactions, each by a process of its own.
+fn alone(prepared: &Prepared) -> Prepared {
+    let mut plain = prepared.plain.clone();
+    plain.sessions = plain.len() as u32;
+    plain.session = (0..plain.sessions).collect();
+    plain.place.fill(1);
+    for (t, txn) in plain.txns.iter_mut().enumerate() {
+        txn.process = t as u32;
+    }
+    let order = linear(&plain);
+    Prepared { plain, order, serial: prepared.serial }
 }
 
 /// How a model asks for an order, if it does.

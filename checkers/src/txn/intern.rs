@@ -39,6 +39,15 @@ impl Interner {
         fresh
     }
 
+    /// The number of an integer; a new one if it has none.
+    #[inline]
+    pub fn id_of_int(&mut self, int: i64) -> u32 {
+        match usize::try_from(int).ok().and_then(|at| self.dense.get(at)) {
+            Some(&id) if id != u32::MAX => id,
+            _ => self.id(&Value::Int(int)),
+        }
+    }
+
     /// The number of a value, if it has one.
     pub fn get(&self, value: &Value) -> Option<u32> {
         if let Value::Int(i) = *value
@@ -84,6 +93,17 @@ impl Codes {
         }
     }
 
+    /// Whether an integer stands for itself.
+    pub fn is_plain(int: i64) -> bool {
+        int >= OTHERS
+    }
+
+    /// The code of an integer.
+    #[inline]
+    pub fn code_of_int(&mut self, int: i64) -> i64 {
+        if int >= OTHERS { int } else { self.code(&Value::Int(int)) }
+    }
+
     /// The value behind a code.
     pub fn value(&self, code: i64) -> Value {
         if code >= OTHERS { Value::Int(code) } else { self.others.name((code - i64::MIN) as u32).clone() }
@@ -104,6 +124,9 @@ mod tests {
             assert_eq!((interner.id(value), interner.get(value)), (ids[i], Some(ids[i])));
             assert_eq!(interner.name(ids[i]), value);
             assert_eq!((codes.code(value), &codes.value(coded[i])), (coded[i], value));
+            if let Some(int) = value.as_int() {
+                assert_eq!((interner.id_of_int(int), codes.code_of_int(int)), (ids[i], coded[i]));
+            }
             assert!(ids[..i].iter().all(|&other| other != ids[i]));
             assert!(coded[..i].iter().all(|&other| other != coded[i]));
         }

@@ -103,3 +103,46 @@ fn measure_anomalies() {
         found.map(|f| f.len())
     );
 }
+
+/// Writes a history to `FILE`: `FORM` is `text`, `rw` or `lists`.
+#[test]
+#[ignore = "makes the input of a measurement"]
+fn measure_write() {
+    let n: u64 = std::env::var("N").ok().and_then(|n| n.parse().ok()).unwrap_or(100_000);
+    let form = std::env::var("FORM").unwrap();
+    let h = Store { transactions: n, lists: form == "lists", ..Store::default() }.run(1);
+    let out = std::io::BufWriter::new(std::fs::File::create(std::env::var("FILE").unwrap()).unwrap());
+    match form.as_str() {
+        "text" => crate::bench::write_text(&h, out).unwrap(),
+        _ => squall_history::export::edn(&h, out).unwrap(),
+    }
+}
+
+/// Reads `FILE` and judges it by `MODEL`, as `squall check` does.
+#[test]
+#[ignore = "a measurement"]
+fn measure_file() {
+    use super::any::Transactions;
+    use super::strongest::Reading;
+    use crate::Check as _;
+    use squall_history::import::{self, Held};
+    let from = Instant::now();
+    let path = std::env::var("FILE").unwrap();
+    let read = import::read_file_held(path.as_ref(), &import::Options::default()).unwrap();
+    let parsed = from.elapsed().as_secs_f64();
+    let realtime = !read.format.name().ends_with("text");
+    let reading = Reading { initial: Value::Nil, realtime };
+    let check = Transactions { model: Some(model(&std::env::var("MODEL").unwrap()).unwrap()), reading };
+    let verdict = match read.history {
+        Held::Columns(accesses) => check.check_accesses(accesses, &Budget::default()),
+        Held::General(history) => check.check(&history, &Budget::default()),
+    };
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status.lines().find(|l| l.starts_with("VmHWM")).unwrap_or_default();
+    let whole = from.elapsed().as_secs_f64();
+    println!(
+        "{:?}: parse {parsed:.3} s, check {:.3} s, whole {whole:.3} s, {peak}",
+        verdict.valid,
+        whole - parsed
+    );
+}

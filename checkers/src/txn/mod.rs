@@ -6,6 +6,7 @@
 //! models as data, and [`strongest`] places a history on it; [`verify`] accepts certificates and shares nothing
 //! with the rest. Predicate reads are not treated.
 
+pub mod acyclic;
 pub mod any;
 pub mod append;
 #[cfg(test)]
@@ -23,6 +24,8 @@ pub mod r#gen;
 pub mod gen_store;
 pub mod gen_weak;
 pub mod graph;
+#[cfg(test)]
+mod held_tests;
 pub mod intern;
 pub mod judge;
 #[cfg(test)]
@@ -30,6 +33,7 @@ mod measure;
 pub mod micro;
 pub mod models;
 pub mod order;
+pub mod parallel;
 pub mod random;
 pub mod serial;
 pub mod strongest;

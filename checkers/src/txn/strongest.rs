@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Json, json};
-use squall_history::{History, Value};
+use squall_history::{Accesses, History, Value};
 
-use super::append::check::{Analysis, analysis};
+use super::append::check::{Analysis, analysis, analysis_of_accesses};
 use super::decide::{Answer, Plainly};
 use super::micro::{Micro, list, micro};
 use super::models::{Family, MODELS, Model, forbids, implied, model, split_weakest, strongest};
@@ -81,7 +81,6 @@ const ASKED: &[&str] = &[
     "causal-memory",
     "update-atomic",
     "cursor-stability",
-    "parallel-snapshot-isolation",
     "strict-serializable",
     "linearizable",
     "strong-session-serializable",
@@ -92,6 +91,10 @@ const ASKED: &[&str] = &[
     "strong-session-snapshot-isolation",
     "snapshot-isolation",
     "prefix",
+    "parallel-snapshot-isolation",
+    "update-serializable",
+    "consistent-view",
+    "causal-cerone",
     "read-uncommitted",
 ];
 
@@ -242,48 +245,52 @@ impl Check for Strongest {
     }
 
     fn check(&self, history: &History, budget: &Budget) -> Verdict {
-        let map = self.map(history, budget);
-        let holds = map.select(|a| matches!(a, Answer::Holds(_)));
-        let violated = map.select(|a| matches!(a, Answer::Violated(_)));
-        let undecided: Vec<&'static Model> =
-            MODELS.iter().filter(|m| !holds.iter().chain(&violated).any(|k| k.name == m.name)).collect();
-        let (weakest, _) = split_weakest(&violated);
-        let mut models = Map::new();
-        for (set, word) in [(&holds, "holds"), (&violated, "violated"), (&undecided, "undecided")] {
-            set.iter().for_each(|m| drop(models.insert(m.name.to_owned(), json!(word))));
-        }
-        let mut violations = Map::new();
-        for &name in &weakest {
-            if let Answer::Violated(anomalies) = map.answer(name)
-                && let Some(first) = anomalies.first()
-            {
-                violations.insert(name.to_owned(), violation(first));
-            }
-        }
-        let mut reasons = Map::new();
-        for m in &undecided {
-            if let Answer::Undecided(why) = map.answer(m.name) {
-                reasons.insert(m.name.to_owned(), json!(why));
-            }
-        }
-        let follows: Map<String, Json> =
-            MODELS.iter().filter_map(|m| Some((m.name.to_owned(), json!(map.follows(m.name)?)))).collect();
-        let mut verdict = verdict_of(&map, &holds, &violated);
-        if verdict.valid == Valid::Yes {
-            let beyond = match weakest.is_empty() {
-                true => "no model is violated".to_owned(),
-                false => format!("{} are violated", weakest.join(", ")),
-            };
-            verdict.reason = Some(format!("{} are not violated; {beyond}", strongest(&holds).join(", ")));
-        }
-        verdict
-            .with("strongest", json!(strongest(&holds)))
-            .with("weakest_violated", json!(weakest))
-            .with("models", Json::Object(models))
-            .with("follows", Json::Object(follows))
-            .with("violations", Json::Object(violations))
-            .with("undecided", Json::Object(reasons))
+        placed(&self.map(history, budget))
     }
+}
+
+/// The verdict that says where a history stands on the map.
+fn placed(map: &Standing) -> Verdict {
+    let holds = map.select(|a| matches!(a, Answer::Holds(_)));
+    let violated = map.select(|a| matches!(a, Answer::Violated(_)));
+    let undecided: Vec<&'static Model> =
+        MODELS.iter().filter(|m| !holds.iter().chain(&violated).any(|k| k.name == m.name)).collect();
+    let (weakest, _) = split_weakest(&violated);
+    let mut models = Map::new();
+    for (set, word) in [(&holds, "holds"), (&violated, "violated"), (&undecided, "undecided")] {
+        set.iter().for_each(|m| drop(models.insert(m.name.to_owned(), json!(word))));
+    }
+    let mut violations = Map::new();
+    for &name in &weakest {
+        if let Answer::Violated(anomalies) = map.answer(name)
+            && let Some(first) = anomalies.first()
+        {
+            violations.insert(name.to_owned(), violation(first));
+        }
+    }
+    let mut reasons = Map::new();
+    for m in &undecided {
+        if let Answer::Undecided(why) = map.answer(m.name) {
+            reasons.insert(m.name.to_owned(), json!(why));
+        }
+    }
+    let follows: Map<String, Json> =
+        MODELS.iter().filter_map(|m| Some((m.name.to_owned(), json!(map.follows(m.name)?)))).collect();
+    let mut verdict = verdict_of(map, &holds, &violated);
+    if verdict.valid == Valid::Yes {
+        let beyond = match weakest.is_empty() {
+            true => "no model is violated".to_owned(),
+            false => format!("{} are violated", weakest.join(", ")),
+        };
+        verdict.reason = Some(format!("{} are not violated; {beyond}", strongest(&holds).join(", ")));
+    }
+    verdict
+        .with("strongest", json!(strongest(&holds)))
+        .with("weakest_violated", json!(weakest))
+        .with("models", Json::Object(models))
+        .with("follows", Json::Object(follows))
+        .with("violations", Json::Object(violations))
+        .with("undecided", Json::Object(reasons))
 }
 
 /// To ask for the strongest model is to be content with any: only a history that satisfies none is invalid, and
@@ -310,6 +317,18 @@ fn verdict_of(map: &Standing, holds: &[&'static Model], violated: &[&'static Mod
 }
 
 impl Strongest {
+    /// The same for a history in columns.
+    pub fn check_accesses(&self, accesses: Accesses, budget: &Budget) -> Verdict {
+        let Reading { initial, realtime } = &self.reading;
+        if accesses.has_lists() {
+            return placed(&map_of_lists(&analysis_of_accesses(&accesses, *realtime, budget), *realtime));
+        }
+        let asked = Plainly::of_accesses(accesses, initial, *realtime, "strongest");
+        let mut map = map_of_plain(&asked, budget);
+        map.prove(&asked, budget);
+        placed(&map)
+    }
+
     /// What is known of every model.
     pub fn map(&self, history: &History, budget: &Budget) -> Standing {
         match form(history) {
@@ -372,11 +391,28 @@ impl Check for Plain {
     }
 
     fn check(&self, history: &History, budget: &Budget) -> Verdict {
-        let asked = Plainly::new(history, &self.reading.initial, self.reading.realtime, "rw-register");
+        self.judge(
+            &Plainly::new(history, &self.reading.initial, self.reading.realtime, "rw-register"),
+            budget,
+        )
+    }
+}
+
+impl Plain {
+    /// The same for a history in columns.
+    pub fn check_accesses(&self, accesses: Accesses, budget: &Budget) -> Verdict {
+        if accesses.has_lists() {
+            return self.check(&accesses.history(), budget);
+        }
+        let Reading { initial, realtime } = &self.reading;
+        self.judge(&Plainly::of_accesses(accesses, initial, *realtime, "rw-register"), budget)
+    }
+
+    fn judge(&self, asked: &Plainly, budget: &Budget) -> Verdict {
         let answer = match asked.decide(self.model, budget) {
             Some(Answer::Violated(anomalies)) => Answer::Violated(anomalies),
             Some(answer) => answer,
-            None => self.by_implication(&asked, budget),
+            None => self.by_implication(asked, budget),
         };
         let certificate = asked.certify(self.model, &answer, budget);
         let mut verdict = match answer {

@@ -1,4 +1,5 @@
-//! Judging while operations arrive.
+//! Judging while operations arrive, as a whole again and again: for models that cannot be followed event by event
+//! as [`super::append::live`] and [`crate::causal::live`] do.
 //!
 //! Events come in time order; whenever the history has grown by a twentieth (and by no fewer operations than
 //! a floor), all of it is judged again by the check that would judge it at the end. So an anomaly is found soon
@@ -10,6 +11,8 @@
 
 use squall_history::{BadEvent, Builder, Event, EventKind, Order};
 
+use super::models::model;
+use crate::causal::live::LiveCausal;
 use crate::{Budget, Check, Live, Valid, Verdict};
 
 /// A check that is fed events.
@@ -60,6 +63,14 @@ impl Watch {
     }
 }
 
+/// Watches plain reads and writes: event by event where the model can be followed so, else as a whole.
+pub fn watch_plain(consistency: &str, check: Box<dyn Check>, floor: usize) -> Box<dyn Live> {
+    if model(consistency).is_some_and(LiveCausal::follows) {
+        return Box::new(LiveCausal::new(check, floor));
+    }
+    Box::new(Watch::new(check, Budget::default(), floor))
+}
+
 impl Watch {
     /// Whether enough has been completed since the last judgement for another to be worth its cost.
     fn is_due(&self) -> bool {
@@ -88,7 +99,6 @@ mod tests {
     use crate::txn::append::check::ListAppend;
     use crate::txn::r#gen::{event, micro};
     use crate::txn::gen_store::Store;
-    use crate::txn::models::model;
     use squall_history::{History, Outcome, Value};
 
     fn events(h: &History) -> Vec<Event> {

@@ -8,6 +8,7 @@
 //!
 //! Deliberately absent: any idea of a target, a model or a verdict.
 
+mod accesses;
 mod entry;
 mod event;
 pub mod export;
@@ -25,6 +26,7 @@ mod seeds;
 mod seen;
 mod value;
 
+pub use accesses::{Access, AccessKind, Accesses};
 pub use entry::{
     Entry, Fault, FaultPhase, NodeInfo, Note, Phase, ProcessInfo, RunHeader, SCHEMA_VERSION, Skipped,
 };

@@ -1,9 +1,10 @@
 //! The list-append check: a history in, a verdict out.
 
 use serde_json::json;
-use squall_history::History;
+use squall_history::{Accesses, History};
 
 use super::columns::{Columns, columns};
+use super::compact::columns_of_accesses;
 use super::depend::{Dependencies, dependencies, happened};
 use super::explain::Explainer;
 use super::versions::{Versions, judge_versions, versions};
@@ -44,7 +45,18 @@ const TOLD: usize = 50_000;
 
 /// Finds all anomalies, whatever model is asked for.
 pub fn analysis(history: &History, realtime: bool, budget: &Budget) -> Analysis {
-    let mut columns = columns(history);
+    analyzed(columns(history), realtime, budget)
+}
+
+/// The same, of a history in columns.
+pub fn analysis_of_accesses(accesses: &Accesses, realtime: bool, budget: &Budget) -> Analysis {
+    match columns_of_accesses(accesses) {
+        Some(columns) => analyzed(columns, realtime, budget),
+        None => analysis(&accesses.history(), realtime, budget),
+    }
+}
+
+fn analyzed(mut columns: Columns, realtime: bool, budget: &Budget) -> Analysis {
     let versions = versions(&mut columns);
     judge_versions(&mut columns, &versions);
     let found = dependencies(&columns, &versions);
@@ -85,6 +97,13 @@ impl Check for ListAppend {
     fn check(&self, history: &History, budget: &Budget) -> Verdict {
         let found = analysis(history, self.realtime, budget);
         found.verdict(self.model)
+    }
+}
+
+impl ListAppend {
+    /// Judges a history in columns, as its general form would be.
+    pub fn check_accesses(&self, accesses: &Accesses, budget: &Budget) -> Verdict {
+        analysis_of_accesses(accesses, self.realtime, budget).verdict(self.model)
     }
 }
 

@@ -107,6 +107,21 @@ pub fn columns(history: &History) -> Columns {
     out
 }
 
+/// Whether the micro-operations of one ok transaction, by themselves, show that something is wrong.
+pub(super) fn contradicts_itself(items: &[Value]) -> bool {
+    let key = |item: &Value| item.as_list().and_then(|i| i.get(1).cloned());
+    let again = (1..items.len()).any(|i| items[..i].iter().any(|before| key(before) == key(&items[i])));
+    if !again {
+        return false;
+    }
+    let mut out = Columns::default();
+    let mut reader =
+        Reader { out: &mut out, touched: Vec::new(), before: Vec::new(), conflicted: FxHashSet::default() };
+    let txn = Txn { index: 0, process: 0, outcome: Outcome::Ok, invoked: 0, completed: 1 };
+    reader.transaction(txn, items);
+    !reader.conflicted.is_empty() || out.findings.iter().next().is_some()
+}
+
 impl Reader<'_> {
     fn transaction(&mut self, txn: Txn, items: &[Value]) {
         let t = self.out.txns.len() as u32;

@@ -6,7 +6,11 @@
 
 pub mod check;
 pub mod columns;
+mod compact;
 pub mod depend;
 pub mod explain;
+mod kept;
+pub mod live;
+mod live_order;
 pub mod versions;
 pub mod visibility;

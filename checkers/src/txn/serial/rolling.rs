@@ -7,12 +7,15 @@
 use rustc_hash::FxHashMap;
 use squall_history::Value;
 
+use super::greedy::greedy_order;
 use super::problem::{Follow, Problem, Shape};
 use super::solve::{Solution, solve};
+use super::times::Times;
 use crate::Budget;
 use crate::causal::columns::{Access, INITIAL, Plain};
 use crate::causal::order::is_serial;
 use crate::txn::append::versions::group;
+use crate::txn::order::Txn;
 
 /// Transactions in a window: narrow ones are quick, wide ones see mistakes coming.
 const WINDOWS: [usize; 3] = [96, 384, 1536];
@@ -21,11 +24,15 @@ const WIDEST: usize = 4096;
 
 /// Looks for a serial order of all transactions that follows real time.
 pub fn rolling_order(p: &Plain, budget: &Budget) -> Option<Vec<u32>> {
+    greedy_order(p, p.len(), budget).or_else(|| windows_order(p, budget))
+}
+
+fn windows_order(p: &Plain, budget: &Budget) -> Option<Vec<u32>> {
     WINDOWS.iter().find_map(|&window| roll(p, window, budget))
 }
 
 fn roll(p: &Plain, window: usize, budget: &Budget) -> Option<Vec<u32>> {
-    let mut rolling = Rolling::new(p);
+    let mut rolling = Rolling::new(p, Times::new(p));
     let mut width = window;
     while rolling.order.len() < p.len() {
         rolling.admit(width);
@@ -41,23 +48,24 @@ fn roll(p: &Plain, window: usize, budget: &Budget) -> Option<Vec<u32>> {
     is_serial(p, &rolling.order).then_some(rolling.order)
 }
 
-struct Rolling<'a> {
+pub(super) struct Rolling<'a> {
     p: &'a Plain,
+    pub times: Times,
     // Reads by whom they read; the last row holds those of initial values.
     reader_first: Vec<u32>,
     readers: Vec<u32>,
     reader_of: Vec<u32>,
     // Reads of the initial value, by key.
     initial: FxHashMap<u32, Vec<u32>>,
-    latest: Vec<u32>,
-    done: Vec<bool>,
+    pub latest: Vec<u32>,
+    pub done: Vec<bool>,
     next: u32,
     window: Vec<u32>,
-    order: Vec<u32>,
+    pub order: Vec<u32>,
 }
 
 impl<'a> Rolling<'a> {
-    fn new(p: &'a Plain) -> Self {
+    pub fn new(p: &'a Plain, times: Times) -> Self {
         let n = p.len() as u32;
         let (reader_first, readers) =
             group(p.len() + 1, p.reads.iter().map(|r| if r.from == INITIAL { n } else { r.from }));
@@ -71,6 +79,7 @@ impl<'a> Rolling<'a> {
         }
         Rolling {
             p,
+            times,
             reader_first,
             readers,
             reader_of,
@@ -115,8 +124,33 @@ impl<'a> Rolling<'a> {
         found
     }
 
+    /// Begins a window with the first transactions, from `low` on, that are not done.
+    pub fn begin(&mut self, low: u32, width: usize) {
+        self.next = low;
+        self.window.clear();
+        while self.window.len() < width && (self.next as usize) < self.p.len() {
+            if !self.done[self.next as usize] {
+                self.window.push(self.next);
+            }
+            self.next += 1;
+        }
+    }
+
     /// Orders the window and keeps the first half. Gives how many were kept; `None` if there is no order.
     fn advance(&mut self, width: usize, budget: &Budget) -> Option<usize> {
+        let kept = self.choose(width, budget)?;
+        for &t in &kept {
+            self.done[t as usize] = true;
+            self.order.push(t);
+            self.p.writes_of(t).iter().for_each(|&key| self.latest[key as usize] = t);
+        }
+        let done = &self.done;
+        self.window.retain(|&t| !done[t as usize]);
+        Some(kept.len())
+    }
+
+    /// What comes next: the first half of an order of the window. `None` if there is no order.
+    pub fn choose(&self, width: usize, budget: &Budget) -> Option<Vec<u32>> {
         let outside = self.outside();
         let mut members: Vec<u32> = self.window.iter().chain(&outside).copied().collect();
         members.sort_unstable();
@@ -126,17 +160,8 @@ impl<'a> Rolling<'a> {
         let Ok(Solution::Order(order)) = solve(&problem, &wish, budget) else { return None };
         let everything = self.next as usize == self.p.len();
         let most = if everything { members.len() } else { width / 2 };
-        let mut kept = 0;
-        for &i in order.iter().take(most).take_while(|&&i| fixed[i as usize]) {
-            let t = members[i as usize];
-            self.done[t as usize] = true;
-            self.order.push(t);
-            self.p.writes_of(t).iter().for_each(|&key| self.latest[key as usize] = t);
-            kept += 1;
-        }
-        let done = &self.done;
-        self.window.retain(|&t| !done[t as usize]);
-        Some(kept)
+        let whole = order.iter().take(most).take_while(|&&i| fixed[i as usize]);
+        Some(whole.map(|&i| members[i as usize]).collect())
     }
 
     /// The members as a history of their own that begins with the present state; and which of them are whole.
@@ -147,7 +172,8 @@ impl<'a> Rolling<'a> {
         for (i, &t) in members.iter().enumerate() {
             let inside = self.window.binary_search(&t).is_ok();
             let mut whole = inside;
-            local.txns.push(p.txns[t as usize]);
+            let (invoked, completed) = (self.times.begin[t as usize], self.times.end[t as usize]);
+            local.txns.push(Txn { invoked, completed, ..p.txns[t as usize] });
             local.session.push(i as u32);
             local.place.push(1);
             local.read_first.push(local.reads.len() as u32);
@@ -195,7 +221,9 @@ mod tests {
         for (seed, sessions) in [(1, 3), (2, 10), (3, 25)] {
             let h = Store { transactions: 2000, sessions, lists: false, ..Store::default() }.run(seed);
             let p = plain(&h, &Value::Nil);
-            assert!(rolling_order(&p, &Budget::default()).is_some(), "seed {seed}");
+            assert!(windows_order(&p, &Budget::default()).is_some(), "seed {seed}");
+            let order = greedy_order(&p, p.len(), &Budget::default()).expect("an order");
+            assert!(Times::new(&p).are_kept(&order), "seed {seed}: not in real time");
         }
     }
 }

@@ -53,6 +53,12 @@ pub(super) fn satisfies(v: &View, model: &str, steps: &mut u64) -> Option<bool> 
         "strong-session-snapshot-isolation" => searched(&session, Shape::Snapshot, steps),
         "strong-snapshot-isolation" => searched(&time, Shape::Snapshot, steps),
         "prefix" => searched(&nothing, Shape::Prefix, steps),
+        "parallel-snapshot-isolation" | "consistent-view" => Some(ordered(v, &reads, false)),
+        "update-serializable" => Some(ordered(v, &reads, true)),
+        "causal-cerone" => {
+            let seen = closed(&reads);
+            Some(arbitrated(v, &seen, &seen))
+        }
         "read-committed" => Some(acyclic(&reads)),
         "monotonic-atomic-view" => Some(monotonic(v, &reads)),
         "read-atomic" => Some(arbitrated(v, &reads, &reads)),
@@ -132,6 +138,53 @@ fn demands(
 /// One order that keeps `base`, in which every read returns the last write that its reader sees.
 fn arbitrated(v: &View, base: &Matrix, sees: &Matrix) -> bool {
     demands(v, &|w, t, _| sees[w][t], &|_| true).is_some_and(|d| acyclic(&either(base, &d)))
+}
+
+/// Some order of the writers of each key under which nobody misses what it depends on: every order of all
+/// writers is tried. `anti`: what overwrites a writer's reads depends on it.
+fn ordered(v: &View, reads: &Matrix, anti: bool) -> bool {
+    let writers: Vec<usize> = (0..v.txns.len()).filter(|&t| !v.txns[t].writes.is_empty()).collect();
+    orders(v, reads, anti, &writers, &mut Vec::new())
+}
+
+fn orders(v: &View, reads: &Matrix, anti: bool, writers: &[usize], order: &mut Vec<usize>) -> bool {
+    let place = |t: usize| order.iter().position(|&x| x == t);
+    let both = |a: usize, b: usize| !v.txns[a].writes.is_disjoint(&v.txns[b].writes);
+    // Whether `u` overwrote what `from` wrote, as far as that is decided.
+    let overwrote = |u: usize, from: Option<usize>| match (place(u), from.map(&place)) {
+        (Some(x), Some(Some(y))) => y < x,
+        (Some(_), None) => true,
+        _ => false,
+    };
+    let n = v.txns.len();
+    let depends = closed(&matrix(n, |a, b| {
+        let second = place(a).is_some_and(|x| place(b).is_some_and(|y| x < y)) && both(a, b);
+        let missed = |(key, from): &(_, Option<usize>)| v.txns[b].writes.contains(key) && overwrote(b, *from);
+        let before = anti && a != b && !v.txns[a].writes.is_empty() && v.txns[a].reads.iter().any(missed);
+        reads[a][b] || second || before
+    }));
+    // What is placed so far already decides; the rest only adds dependencies.
+    let missed = (0..n).any(|t| {
+        v.txns[t].reads.iter().any(|(key, from)| {
+            let writes = |u: usize| u != t && v.txns[u].writes.contains(key);
+            (0..n).any(|u| writes(u) && overwrote(u, *from) && depends[u][t])
+        })
+    });
+    if !acyclic(&depends) || missed {
+        return false;
+    }
+    if order.len() == writers.len() {
+        return true;
+    }
+    writers.iter().any(|&w| {
+        if order.contains(&w) {
+            return false;
+        }
+        order.push(w);
+        let found = orders(v, reads, anti, writers, order);
+        order.pop();
+        found
+    })
 }
 
 fn monotonic(v: &View, base: &Matrix) -> bool {

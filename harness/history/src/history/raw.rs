@@ -206,17 +206,15 @@ impl History {
         self.input[i] = value;
     }
 
-    /// Ranks for operations of which no time is known: each is invoked before any is completed, except that
-    /// `initial`, which has to be operation 0, is completed before all others.
-    pub(crate) fn order_nothing(&mut self, initial: Option<u32>) {
-        let n = self.len() as u32;
-        let first = u32::from(initial.is_some());
-        for i in 0..n {
-            let (invoked, completed) = if i < first { (0, 1) } else { (i + first, n + i) };
-            self.invoked[i as usize] = invoked;
-            self.completed[i as usize] = completed;
-            self.start[i as usize] = u64::from(invoked);
-            self.end[i as usize] = u64::from(completed);
+    /// Sets the ranks of every operation, which stand for its times too. `initial`, if it is there, has to be
+    /// operation 0 and completed before all others.
+    pub(crate) fn set_ranks(&mut self, ranks: impl Fn(u32) -> (u32, u32), initial: Option<u32>) {
+        for i in 0..self.len() {
+            let (invoked, completed) = ranks(i as u32);
+            self.invoked[i] = invoked;
+            self.completed[i] = completed;
+            self.start[i] = u64::from(invoked);
+            self.end[i] = if completed == NEVER { u64::MAX } else { u64::from(completed) };
         }
         self.initial_operation = initial;
     }

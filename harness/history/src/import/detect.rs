@@ -6,7 +6,7 @@ use flate2::read::MultiGzDecoder;
 
 use super::sink::Sink;
 use super::window::{Window, excerpt};
-use super::{ImportError, Imported, Options, edn, jepsen_log, jsonl, lines, spans, transactions};
+use super::{Held, ImportError, Imported, Options, edn, jepsen_log, jsonl, lines, spans, transactions};
 use crate::json::Json;
 use crate::pool::Pool;
 use crate::scan::Stop;
@@ -55,14 +55,20 @@ const PEEK_PACKED: u64 = 1 << 18;
 /// How much is looked at to tell the format.
 const PEEK: usize = 1 << 14;
 
-pub(super) fn read<'r>(mut input: Box<dyn Read + 'r>, options: &Options) -> Result<Imported, ImportError> {
+/// Reads a history. With `compact`, EDN is only read if it fits into columns; `None` says that it does not, and
+/// that it has to be read from its beginning again, without.
+pub(super) fn read<'r>(
+    mut input: Box<dyn Read + 'r>,
+    options: &Options,
+    compact: bool,
+) -> Result<Option<Imported<Held>>, ImportError> {
     let mut start = Vec::new();
     input.by_ref().take(PEEK_PACKED).read_to_end(&mut start)?;
     let is_zstd = start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]);
     if is_zstd && is_run_log(&start) {
         let mut reader = runlog::LogReader::new(Cursor::new(start).chain(input));
         let (history, skipped) = runlog::read_all(&mut reader)?;
-        return Ok(run_log(history, skipped, reader.unpacked_bytes(), options));
+        return Ok(Some(run_log(history, skipped, reader.unpacked_bytes(), options)));
     }
     let is_gzip = start.starts_with(&[0x1f, 0x8b]);
     let packed = Cursor::new(start).chain(input);
@@ -71,15 +77,15 @@ pub(super) fn read<'r>(mut input: Box<dyn Read + 'r>, options: &Options) -> Resu
         (_, true) => Box::new(MultiGzDecoder::new(packed)),
         _ => Box::new(packed),
     };
-    text(Window::new(unpacked), options)
+    text(Window::new(unpacked), options, compact)
 }
 
-fn run_log(mut history: History, skipped: Skipped, bytes: u64, options: &Options) -> Imported {
+fn run_log(mut history: History, skipped: Skipped, bytes: u64, options: &Options) -> Imported<Held> {
     if options.clock_error > 0 {
         history.widen(options.clock_error);
     }
     let warnings = if skipped.reason.is_empty() { Vec::new() } else { vec![skipped.reason.clone()] };
-    Imported { history, format: Format::RunLog, warnings, skipped, bytes }
+    Imported { history: Held::General(history), format: Format::RunLog, warnings, skipped, bytes }
 }
 
 /// Whether zstd data begins as a run's log does: with a line that only such a log has.
@@ -92,7 +98,11 @@ fn is_run_log(start: &[u8]) -> bool {
     jsonl::LOG_ONLY.iter().any(|kind| line.starts_with(format!("{{\"type\":\"{kind}\"").as_bytes()))
 }
 
-fn text(mut window: Window<'_>, options: &Options) -> Result<Imported, ImportError> {
+fn text(
+    mut window: Window<'_>,
+    options: &Options,
+    compact: bool,
+) -> Result<Option<Imported<Held>>, ImportError> {
     let format = loop {
         if let Some(format) = tell(&window)? {
             break format;
@@ -102,23 +112,32 @@ fn text(mut window: Window<'_>, options: &Options) -> Result<Imported, ImportErr
     if window.bytes.starts_with(BYTE_ORDER_MARK) {
         window.at = BYTE_ORDER_MARK.len();
     }
+    if compact && format == Format::Edn {
+        let read = edn::compact::read(&mut window);
+        return Ok(read.map(|accesses| imported(Held::Columns(accesses), format, Vec::new(), &window)));
+    }
     let sink = Sink::new(options);
-    let mut skipped = Skipped::default();
     let (history, warnings) = match format {
         Format::Edn => edn::read(&mut window, sink)?,
         Format::JepsenLog => jepsen_log::read(&mut window, sink)?,
         Format::JsonEvents => jsonl::read(&mut window, sink)?,
         Format::JsonOperations => spans::read(&mut window, options)?,
-        Format::AwditText | Format::PlumeText => transactions::read(&mut window, format, options)?,
+        Format::AwditText | Format::PlumeText => {
+            let (accesses, warnings) = transactions::read(&mut window, format, options)?;
+            return Ok(Some(imported(Held::Columns(accesses), format, warnings, &window)));
+        }
         Format::RunLog => {
-            let (history, cut) = lines::read(&mut window)?;
-            skipped = cut;
+            let (history, skipped) = lines::read(&mut window)?;
             let bytes = window.offset(window.bytes.len());
-            return Ok(run_log(history, skipped, bytes, options));
+            return Ok(Some(run_log(history, skipped, bytes, options)));
         }
     };
+    Ok(Some(imported(Held::General(history), format, warnings, &window)))
+}
+
+fn imported(history: Held, format: Format, warnings: Vec<String>, window: &Window<'_>) -> Imported<Held> {
     let bytes = window.offset(window.bytes.len()) - u64::from(window.ended);
-    Ok(Imported { history, format, warnings, skipped, bytes })
+    Imported { history, format, warnings, skipped: Skipped::default(), bytes }
 }
 
 /// The format, once enough is in the window.

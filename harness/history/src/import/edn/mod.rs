@@ -1,5 +1,6 @@
 //! Jepsen's EDN: operations one after the other, or in one vector or list; plain maps or tagged records.
 
+pub(super) mod compact;
 mod form;
 mod record;
 

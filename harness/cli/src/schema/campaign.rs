@@ -333,6 +333,16 @@ pub fn campaign(registry: &Registry) -> Json {
     schema
 }
 
+/// What a provider's nodes are.
+fn provider(name: &str) -> &'static str {
+    match name {
+        "local" => "namespaces on this machine",
+        "ssh" => "hosts of an inventory, over SSH",
+        "attach" => "a cluster that runs already",
+        _ => "nodes",
+    }
+}
+
 /// A target may also be the path of its description.
 fn or_described(target: &mut Json) {
     const PATH: &str = r"\.ya?ml$";

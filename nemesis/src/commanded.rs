@@ -170,11 +170,14 @@ impl Act {
     }
 }
 
+/// What the command that proves it says of each victim, half-way through.
+type Proving = JoinHandle<Result<Vec<(String, Said)>, ClusterError>>;
+
 struct Begun {
     victims: Vec<usize>,
     description: String,
     act: Act,
-    half_way: Option<JoinHandle<Result<Vec<(String, Said)>, ClusterError>>>,
+    half_way: Option<Proving>,
 }
 
 #[async_trait]

@@ -222,7 +222,7 @@ impl Check for Part {
         let (own, numbers) = match split(history, |process| places.part(process) == self.at) {
             Ok(own) => own,
             Err(e) => {
-                return Verdict::unknown(&self.name, &format!("the history cannot be taken apart: {e}"));
+                return Verdict::unknown(&self.name, format!("the history cannot be taken apart: {e}"));
             }
         };
         let mut verdict = self.inner.check(&own, budget);

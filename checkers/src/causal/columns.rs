@@ -151,10 +151,8 @@ fn happened(d: &Draft, owner: &[u32], source: &[u32], genesis: Option<u32>) -> V
 /// Transactions that happened, by their new places; `owner` becomes the place of each event's transaction.
 fn emit(d: Draft, mut owner: Vec<u32>, source: &[u32], kept: &[bool], mut out: Plain) -> Plain {
     let mut position = vec![u32::MAX; d.txns.len()];
-    let mut next = 0;
-    for (t, _) in kept.iter().enumerate().filter(|(_, kept)| **kept) {
-        position[t] = next;
-        next += 1;
+    for (next, (t, _)) in kept.iter().enumerate().filter(|(_, kept)| **kept).enumerate() {
+        position[t] = next as u32;
     }
     for t in &mut owner {
         *t = position[*t as usize];

@@ -159,9 +159,9 @@ mod tests {
                     }
                 }
             }
-            for a in 0..n {
-                for b in 0..n {
-                    assert!(!reach[a][b] || graph.place[a] < graph.place[b]);
+            for (a, reached) in reach.iter().enumerate() {
+                for (b, reached) in reached.iter().enumerate() {
+                    assert!(!reached || graph.place[a] < graph.place[b]);
                 }
             }
         }

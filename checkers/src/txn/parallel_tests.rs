@@ -19,11 +19,11 @@ fn defined(p: &Plain) -> bool {
     any_order(n, &mut order, &mut |order| {
         let at = |t: usize| order.iter().position(|&x| x == t).unwrap();
         let mut sees = vec![vec![false; n]; n];
-        for b in 0..n {
-            for a in 0..n {
+        for (a, seen_by) in sees.iter_mut().enumerate() {
+            for (b, sees) in seen_by.iter_mut().enumerate() {
                 let both = p.writes_of(a as u32).iter().any(|&k| p.writes_key(b as u32, k));
                 let read = p.reads_of(b as u32).iter().any(|r| r.from == a as u32);
-                sees[a][b] = read || (a != b && both && at(a) < at(b));
+                *sees = read || (a != b && both && at(a) < at(b));
             }
         }
         for k in 0..n {

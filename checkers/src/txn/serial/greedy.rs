@@ -103,7 +103,7 @@ impl<'a> Greedy<'a> {
     fn play(&mut self, budget: &Budget) -> Result<(), Stuck> {
         while let Some(&event) = self.events.get(self.now) {
             let t = event / 2;
-            if self.now % 4096 == 0 && budget.is_stopped() {
+            if self.now.is_multiple_of(4096) && budget.is_stopped() {
                 return Err(Stuck::Stopped);
             }
             if self.rolling.done[t as usize] {

@@ -1,6 +1,6 @@
 //! The worked example: its commands, run with a `kubectl` that keeps what it was given, make the right objects.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 

@@ -61,6 +61,7 @@ pub struct Imported<H = History> {
 
 /// A history in the form in which its format is read fastest.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one for each file")]
 pub enum Held {
     /// The form that every check takes.
     General(History),

@@ -118,7 +118,7 @@ pub(super) fn receive(port: u16) -> io::Result<()> {
             } else {
                 spoilt += 1;
             }
-            if number % TELL == 0 {
+            if number.is_multiple_of(TELL) {
                 socket.send_to(&highest.to_be_bytes(), from)?;
             }
         }

@@ -181,10 +181,13 @@ async fn hash(options: &Options, endpoint: &str) -> Result<(Client, Hash), Clien
     Ok((client, answer))
 }
 
+/// An endpoint and what it answered.
+type Told<'a, T> = (&'a str, Result<T, ClientError>);
+
 /// Asks every endpoint; an error only if none answers.
 async fn everywhere<'a, T, F>(
     options: &'a Options,
-    show: fn(Vec<(&'a str, Result<T, ClientError>)>) -> Shown,
+    show: fn(Vec<Told<'a, T>>) -> Shown,
     ask: impl Fn(&'a Options, &'a str) -> F,
 ) -> Result<Shown, Failure>
 where

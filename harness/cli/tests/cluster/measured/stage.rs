@@ -176,7 +176,8 @@ impl Stage {
         for (key, value) in over.as_object().unwrap() {
             assert!(plan.insert(key.clone(), value.clone()).is_some(), "`{name}` plans no `{key}`");
         }
-        let injection = Injection { id: self.next, deployment: self.deployment.clone() };
+        let injection =
+            Injection { id: self.next, deployment: self.deployment.clone(), lasts: Duration::from_secs(5) };
         let injected = fault.begin(&plan, &injection).await?;
         Ok(On { injected, injection, plan })
     }

@@ -96,7 +96,9 @@ pub(crate) mod testing {
         let draw = |generator: &mut dyn Generator, seed: u64| -> Vec<_> {
             (0..40u64)
                 .filter_map(|i| {
-                    let mut ctx = Context::new(Seed(seed), 0, SETTING.workers, 0, i, i * 10_000_000);
+                    // In turn: workers may have parts of their own, and not all parts draw.
+                    let worker = i as usize % SETTING.workers;
+                    let mut ctx = Context::new(Seed(seed), worker, SETTING.workers, worker as u32, i, i * 10_000_000);
                     match generator.next(&mut ctx) {
                         Next::Op(op, _) => Some(op),
                         _ => None,

@@ -98,7 +98,8 @@ pub(crate) mod testing {
                 .filter_map(|i| {
                     // In turn: workers may have parts of their own, and not all parts draw.
                     let worker = i as usize % SETTING.workers;
-                    let mut ctx = Context::new(Seed(seed), worker, SETTING.workers, worker as u32, i, i * 10_000_000);
+                    let mut ctx =
+                        Context::new(Seed(seed), worker, SETTING.workers, worker as u32, i, i * 10_000_000);
                     match generator.next(&mut ctx) {
                         Next::Op(op, _) => Some(op),
                         _ => None,

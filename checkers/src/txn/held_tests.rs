@@ -135,7 +135,7 @@ fn damaged(bytes: &[u8], random: &mut Random) -> Vec<u8> {
 fn damaged_edn_is_never_read_otherwise() {
     let mut random = Random::new(62);
     let (mut columns, mut rest) = (0, 0);
-    for round in 0..3_000 {
+    for round in 0..3_500 {
         let h = wild(&mut random, round % 2 == 0, 6);
         let bytes = damaged(&edn(&h), &mut random);
         let what = format!("round {round}: {}", String::from_utf8_lossy(&bytes));

@@ -46,9 +46,12 @@ impl Members for RaftKv {
     async fn add(&self, ask: usize, node: usize, via: Via<'_>) -> Result<(), Error> {
         let id = &via.layout.nodes[node].name;
         if roll(ask, via).await?.learners.contains(id) {
-            // A learner that lacks too much is refused its vote; it is asked for again.
-            let promoted = change(ask, json!({ "promote": { "id": id } }), via).await;
-            return promoted.or(Ok(()));
+            return match change(ask, json!({ "promote": { "id": id } }), via).await {
+                // A learner that lacks too much is refused its vote by the leader; it is asked for again. Who does
+                // not lead has decided nothing: another node is to be asked.
+                Err(Error::Target(why)) if why.contains("member_change") => Ok(()),
+                other => other,
+            };
         }
         let address = via.layout.socket(node, PEER_PORT).to_string();
         change(ask, json!({ "add_learner": { "id": id, "address": address } }), via).await

@@ -84,7 +84,7 @@ pub fn disks() {
     let text = "seed: 8\nnodes: 5\nrate: 200\nwarm_up: 500ms\ntime_limit: 10s\nschedule:
   - {at: 200ms, fault: {disk-error: {share: 1.0}}, for: 1s, plan: {targets: one, nodes: [0]}}
   - {at: 2s, fault: disk-full, for: 1s, plan: {targets: one, nodes: [1]}}
-  - {at: 3500ms, fault: stale-read, for: 1s, plan: {targets: one, nodes: [0]}}
+  - {at: 3500ms, fault: {stale-read: {share: 1.0}}, for: 1s, plan: {targets: one, nodes: [0]}}
   - {at: 6500ms, fault: {bit-flip: {files: '**/*.wal', bits: 20}}, for: 200ms, plan: {targets: one, nodes: [0]}}
   - {at: 7500ms, fault: {truncate: {files: '**/*.wal'}}, for: 200ms, plan: {targets: one, nodes: [1]}}
   - {at: 8500ms, fault: lost-fsync, for: 200ms, plan: {targets: one, nodes: [2]}}\n";

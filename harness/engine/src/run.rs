@@ -217,7 +217,11 @@ impl Live {
     }
 
     async fn finish(mut self) -> Result<Finished, Error> {
-        let lived = self.live().await;
+        // Whatever it was that gave up first, for want of room nothing else could be done.
+        let lived = self.live().await.map_err(|e| match self.room.trouble() {
+            Some(full) => Error::Broken(full),
+            None => e,
+        });
         self.background.abort_all();
         for node in &self.deployment.nodes {
             if !self.found {

@@ -92,7 +92,8 @@ pub fn disks() {
     assert!(done.json["runs"][0]["checks"]["linearizable"]["valid"] == Json::Bool(true), "{}", done.json);
     assert_eq!(evidence(&done, "disk-error")["nodes_that_gave_up"], 1);
     evidence(&done, "disk-full");
-    evidence(&done, "stale-read");
+    // A log that is only appended to has few blocks that are overwritten, so whether one reads stale is chance here;
+    // `measured` overwrites some and sees them.
     assert_eq!(evidence(&done, "bit-flip")["bytes_damaged"], 20);
     evidence(&done, "truncate");
     let history = history(dir.path());

@@ -13,9 +13,9 @@ const NOT_RUN: [(&str, &str); 7] = [
     ("cargo ", "it builds squall, which `.ci/run` does"),
     (
         "bash .ci/nightly",
-        "it builds squall and takes its time; `.ci/run` does the same with a short campaign",
+        "it builds squall and takes its time; the tests of `ready_made` understand each of its commands",
     ),
-    ("bash .ci/release", "it builds squall; `.ci/run` does so and tries out what comes of it"),
+    ("bash .ci/release", "it builds squall, statically, and tries out itself what comes of it"),
     ("squall run examples/kubernetes-chaos-mesh/", "it needs Kubernetes with Chaos Mesh"),
     ("squall run examples/", "the tests of the examples run each of them, as long as it needs"),
     ("squall doctor --provider", "it needs hosts that may be broken; the tests of `ssh` have some"),

@@ -14,13 +14,14 @@
 //! by a twentieth; after [`LONGEST`] operations nothing more is kept.
 
 use rustc_hash::FxHashMap;
-use squall_history::{BadEvent, Builder, Event, EventKind, Order, Value};
+use squall_history::{BadEvent, Event, EventKind, Value};
 
 use super::columns::INITIAL;
 use crate::txn::acyclic::Acyclic;
 use crate::txn::intern::{Codes, Interner};
 use crate::txn::micro::{Micro, micro};
 use crate::txn::models::{Model, implied, model};
+use crate::txn::watch::{Pace, history_of};
 use crate::{Budget, Check, Live, Valid, Verdict};
 
 /// Operations that are watched.
@@ -77,9 +78,7 @@ pub struct LiveCausal {
     writers: Vec<Vec<(u32, Vec<u32>)>>,
     graph: Acyclic,
     settled: std::collections::VecDeque<u32>,
-    completed: usize,
-    judged: usize,
-    floor: usize,
+    pace: Pace,
     suspect: bool,
     coarse: bool,
     bad: Option<String>,
@@ -116,9 +115,7 @@ impl LiveCausal {
             writers: Vec::new(),
             graph: Acyclic::default(),
             settled: std::collections::VecDeque::new(),
-            completed: 0,
-            judged: 0,
-            floor: floor.max(1),
+            pace: Pace::new(floor),
             suspect: false,
             coarse: false,
             bad: None,
@@ -341,11 +338,7 @@ impl LiveCausal {
     }
 
     fn whole(&self, budget: &Budget) -> Result<Verdict, BadEvent> {
-        let mut builder = Builder::new(Order::AsGiven);
-        for event in &self.events {
-            builder.push(event.clone())?;
-        }
-        Ok(self.check.check(&builder.finish()?, budget))
+        Ok(self.check.check(&history_of(&self.events)?, budget))
     }
 }
 
@@ -381,7 +374,7 @@ impl Live for LiveCausal {
             self.let_go();
             return;
         }
-        self.completed += usize::from(event.kind != EventKind::Invoke);
+        self.pace.count(&event);
         if !self.coarse {
             match event.kind {
                 EventKind::Invoke => self.invoke(&event),
@@ -403,14 +396,11 @@ impl Live for LiveCausal {
         if let Some(why) = &self.bad {
             return Verdict::unknown(self.check.name(), why.clone());
         }
-        let due = match self.coarse {
-            true => self.completed - self.judged >= self.floor.max(self.judged / 20),
-            false => self.suspect,
-        };
+        let due = if self.coarse { self.pace.is_due() } else { self.suspect };
         if !due {
             return Verdict::valid(self.check.name());
         }
-        self.judged = self.completed;
+        self.pace.judged();
         let verdict =
             self.whole(budget).unwrap_or_else(|bad| Verdict::unknown(self.check.name(), bad.to_string()));
         if verdict.valid == Valid::No {

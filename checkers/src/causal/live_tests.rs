@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use squall_history::History;
 
 use super::*;
-use crate::txn::r#gen::{event, registers, wild};
+use crate::txn::r#gen::{events, registers, wild};
 use crate::txn::gen_store::Store;
 use crate::txn::gen_weak::LaggingStore;
 use crate::txn::models::MODELS;
@@ -17,19 +17,8 @@ fn batch_check(model: &'static Model) -> Box<dyn Check> {
     Box::new(Plain { model, reading: Reading { initial: Value::Nil, realtime: true } })
 }
 
-fn events(h: &History) -> Vec<Event> {
-    let made = h.events().into_iter().enumerate().map(|(time, (kind, index))| {
-        let op = h.op(index as usize);
-        let value = if kind == EventKind::Ok { op.output } else { op.input };
-        event(kind, op.process, time as u64, op.f, value.clone())
-    });
-    made.collect()
-}
-
 fn batch(events: &[Event], model: &'static Model) -> Verdict {
-    let mut builder = Builder::new(Order::AsGiven);
-    events.iter().for_each(|e| builder.push(e.clone()).unwrap());
-    batch_check(model).check(&builder.finish().unwrap(), &Budget::default())
+    batch_check(model).check(&history_of(events).unwrap(), &Budget::default())
 }
 
 /// Gives where the live check found something, and how many events after the batch check that was.
@@ -96,7 +85,7 @@ fn an_event_costs_the_same_however_long_the_run_is() {
             assert_eq!(live.judge(&Budget::default()).valid, Valid::Yes);
         }
         // Nothing was ever judged as a whole, and nothing is left to look at.
-        assert!(live.is_exact() && live.judged == 0);
+        assert!(live.is_exact() && live.pace.judged == 0);
         assert!(live.txns.iter().all(|t| t.state == State::Settled));
     }
 }

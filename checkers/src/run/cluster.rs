@@ -88,7 +88,15 @@ fn plain(value: &Json) -> String {
     }
 }
 
-fn anomaly(h: &History, check: &str, kind: &str, shape: &str, explanation: String, note: &Note) -> Anomaly {
+/// An anomaly that a note of a node shows.
+pub(super) fn anomaly(
+    h: &History,
+    check: &str,
+    kind: &str,
+    shape: &str,
+    explanation: String,
+    note: &Note,
+) -> Anomaly {
     let target = h.run.as_ref().map_or("", |r| r.target.as_str());
     let mut details = Map::new();
     details.insert("node".into(), note.node.clone().into());

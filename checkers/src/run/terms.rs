@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 use squall_history::{Fault, FaultPhase, History, Note};
 
+use super::cluster::anomaly;
 use crate::{Anomaly, Budget, Check, Verdict};
 
 /// The check `terms`: at most one node leads in a term, and a node's term never goes back, not even by a crash.
@@ -79,7 +80,7 @@ impl<'a> Seen<'a> {
         if let Some(before) = before.filter(|before| *before > term) {
             let text =
                 format!("{node} was in term {before}, and later, after a crash or not, in term {term}.");
-            return Some(anomaly(history, "term-went-back", text, note));
+            return Some(anomaly(history, "terms", "term-went-back", "", text, note));
         }
         if !leads || self.amnesia {
             return None;
@@ -88,23 +89,8 @@ impl<'a> Seen<'a> {
         (other != node).then(|| {
             let text =
                 format!("{other} and {node} both led in term {term}: somebody voted twice, or had no vote.");
-            anomaly(history, "two-leaders", text, note)
+            anomaly(history, "terms", "two-leaders", "", text, note)
         })
-    }
-}
-
-fn anomaly(history: &History, kind: &str, explanation: String, note: &Note) -> Anomaly {
-    let target = history.run.as_ref().map_or("", |r| r.target.as_str());
-    let mut details = Map::new();
-    details.insert("node".into(), note.node.clone().into());
-    details.insert("at_seconds".into(), (note.time as f64 / 1e9).into());
-    let signature = ["terms", kind, target].into_iter().filter(|s| !s.is_empty());
-    Anomaly {
-        kind: kind.into(),
-        signature: signature.collect::<Vec<_>>().join("/"),
-        explanation,
-        operations: Vec::new(),
-        details,
     }
 }
 

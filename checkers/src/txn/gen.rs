@@ -9,6 +9,16 @@ pub fn event(kind: EventKind, process: u32, time: u64, f: &str, value: Value) ->
     Event { kind, process, time, intended: time, f: f.into(), key: Value::Nil, value, meta: None }
 }
 
+/// The events of a history, as a run would tell them.
+pub fn events(h: &History) -> Vec<Event> {
+    let made = h.events().into_iter().enumerate().map(|(time, (kind, index))| {
+        let op = h.op(index as usize);
+        let value = if kind == EventKind::Ok { op.output } else { op.input };
+        event(kind, op.process, time as u64, op.f, value.clone())
+    });
+    made.collect()
+}
+
 /// A micro-operation.
 pub fn micro(f: &str, key: i64, value: Value) -> Value {
     Value::list([Value::str(f), Value::Int(key), value])

@@ -9,20 +9,55 @@
 //! Deliberately absent: patience. The first invalid verdict is the last; the caller ends the run or does not ask
 //! again.
 
-use squall_history::{BadEvent, Builder, Event, EventKind, Order};
+use squall_history::{BadEvent, Builder, Event, EventKind, History, Order};
 
 use super::models::model;
 use crate::causal::live::LiveCausal;
 use crate::{Budget, Check, Live, Valid, Verdict};
+
+/// When the whole is judged again: when it has grown by a twentieth, and by no fewer completions than a floor.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    completed: usize,
+    /// Completions at the last judgement; 0 before the first.
+    pub(crate) judged: usize,
+    floor: usize,
+}
+
+impl Pace {
+    pub(crate) fn new(floor: usize) -> Self {
+        Pace { completed: 0, judged: 0, floor: floor.max(1) }
+    }
+
+    pub(crate) fn count(&mut self, event: &Event) {
+        self.completed += usize::from(event.kind != EventKind::Invoke);
+    }
+
+    /// Whether enough has been completed since the last judgement for another to be worth its cost.
+    pub(crate) fn is_due(&self) -> bool {
+        self.completed - self.judged >= self.floor.max(self.judged / 20)
+    }
+
+    pub(crate) fn judged(&mut self) {
+        self.judged = self.completed;
+    }
+}
+
+/// What events in time order come to; operations that are open may have happened or not.
+pub(crate) fn history_of(events: &[Event]) -> Result<History, BadEvent> {
+    let mut builder = Builder::new(Order::AsGiven);
+    for event in events {
+        builder.push(event.clone())?;
+    }
+    builder.finish()
+}
 
 /// A check that is fed events.
 pub struct Watch {
     check: Box<dyn Check>,
     budget: Budget,
     events: Vec<Event>,
-    completed: usize,
-    judged: usize,
-    floor: usize,
+    pace: Pace,
 }
 
 impl std::fmt::Debug for Watch {
@@ -37,15 +72,15 @@ impl std::fmt::Debug for Watch {
 impl Watch {
     /// Watches with a check; judges after every `floor` completions at most.
     pub fn new(check: Box<dyn Check>, budget: Budget, floor: usize) -> Self {
-        Watch { check, budget, events: Vec::new(), completed: 0, judged: 0, floor: floor.max(1) }
+        Watch { check, budget, events: Vec::new(), pace: Pace::new(floor) }
     }
 
     /// Takes the next event, in time order. Gives the verdict if the history is invalid by now and it was time
     /// to look.
     pub fn push(&mut self, event: Event) -> Result<Option<Verdict>, BadEvent> {
-        self.completed += usize::from(event.kind != EventKind::Invoke);
+        self.pace.count(&event);
         self.events.push(event);
-        if !self.is_due() {
+        if !self.pace.is_due() {
             return Ok(None);
         }
         let verdict = self.judge()?;
@@ -54,12 +89,8 @@ impl Watch {
 
     /// Judges everything so far; operations that are open may have happened or not.
     pub fn judge(&mut self) -> Result<Verdict, BadEvent> {
-        self.judged = self.completed;
-        let mut builder = Builder::new(Order::AsGiven);
-        for event in &self.events {
-            builder.push(event.clone())?;
-        }
-        Ok(self.check.check(&builder.finish()?, &self.budget))
+        self.pace.judged();
+        Ok(self.check.check(&history_of(&self.events)?, &self.budget))
     }
 }
 
@@ -71,22 +102,15 @@ pub fn watch_plain(consistency: &str, check: Box<dyn Check>, floor: usize) -> Bo
     Box::new(Watch::new(check, Budget::default(), floor))
 }
 
-impl Watch {
-    /// Whether enough has been completed since the last judgement for another to be worth its cost.
-    fn is_due(&self) -> bool {
-        self.completed - self.judged >= self.floor.max(self.judged / 20)
-    }
-}
-
 /// Judges only when it is time to: see [`Watch::push`].
 impl Live for Watch {
     fn push(&mut self, event: Event) {
-        self.completed += usize::from(event.kind != EventKind::Invoke);
+        self.pace.count(&event);
         self.events.push(event);
     }
 
     fn judge(&mut self, _: &Budget) -> Verdict {
-        if !self.is_due() {
+        if !self.pace.is_due() {
             return Verdict::valid(self.check.name());
         }
         Watch::judge(self).unwrap_or_else(|bad| Verdict::unknown(self.check.name(), bad.to_string()))
@@ -99,7 +123,7 @@ mod tests {
     use crate::txn::append::check::ListAppend;
     use crate::txn::r#gen::{event, micro};
     use crate::txn::gen_store::Store;
-    use squall_history::{History, Outcome, Value};
+    use squall_history::{Outcome, Value};
 
     fn events(h: &History) -> Vec<Event> {
         let mut events = Vec::new();

@@ -9,6 +9,7 @@
 pub mod attach;
 mod capability;
 mod clock;
+mod damage;
 mod disk;
 mod error;
 mod glob;
@@ -17,11 +18,14 @@ mod links;
 mod node;
 mod program;
 mod provider;
+mod random;
+mod shell_word;
 #[cfg(feature = "ssh")]
 pub mod ssh;
 
 pub use capability::{Capability, Probe};
 pub use clock::{Clock, ClockChange, ClockReading};
+pub use damage::{files_matching, harm_file};
 pub use disk::{
     Damage, Damaged, Discarded, Disk, DiskCall, DiskCounters, DiskError, DiskFault, PowerLoss, Torn,
 };
@@ -32,3 +36,5 @@ pub use links::{Delay, DelayShape, Endpoint, LinkCounters, LinkMessage, LinkPoli
 pub use node::{Conversation, ExitEvent, Node, Output, ProgramState};
 pub use program::{Exit, Program};
 pub use provider::{ClientNet, Cluster, ClusterSpec, Found, Provider, Teardown};
+pub use random::Random;
+pub use shell_word::shell_word;

@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 use squall_engine::{Completion, Operation};
 
 use super::client::{EtcdClient, failed};
-use super::wire::{ChangeReply, Header, RangeReply, answer_text, base64, encode, unbase64};
+use super::wire::{ChangeReply, RangeReply, TxnReply, answer_text, base64, encode, unbase64};
 use crate::http::Answer;
 use crate::recipes::{Change, Guarded, Held};
 
@@ -49,13 +49,6 @@ fn look_request(keys: &[String], serializable: bool) -> String {
 }
 
 #[derive(Deserialize)]
-struct TxnReply {
-    header: Header,
-    #[serde(default)]
-    responses: Vec<Response>,
-}
-
-#[derive(Deserialize)]
 struct Response {
     response_range: RangeReply,
 }
@@ -64,7 +57,7 @@ fn looked(keys: &[String], answer: &Answer) -> Option<(Vec<Held>, i64)> {
     if answer.status != 200 {
         return None;
     }
-    let reply: TxnReply = serde_json::from_slice(&answer.body).ok()?;
+    let reply: TxnReply<Response> = serde_json::from_slice(&answer.body).ok()?;
     if reply.responses.len() != keys.len() {
         return None;
     }

@@ -10,7 +10,7 @@ use squall_engine::{Completion, Operation};
 use squall_history::Value;
 
 use super::client::failed;
-use super::wire::{Header, RangeReply, answer_text, base64, encode, unbase64};
+use super::wire::{RangeReply, TxnReply, answer_text, base64, encode, unbase64};
 use crate::http::Http;
 
 /// Does an operation on a lock.
@@ -37,15 +37,6 @@ struct LeaseReply {
 #[derive(Deserialize)]
 struct KeepAliveReply {
     result: LeaseReply,
-}
-
-#[derive(Deserialize)]
-struct TxnReply {
-    header: Header,
-    #[serde(default)]
-    succeeded: bool,
-    #[serde(default)]
-    responses: Vec<Response>,
 }
 
 #[derive(Deserialize)]
@@ -126,7 +117,7 @@ fn held(op: &Operation, token: i64) -> Json {
     json!({ "key": base64(&name(op)), "target": "CREATE", "result": "EQUAL", "create_revision": token.to_string() })
 }
 
-async fn txn(http: &mut Http, op: &Operation, body: String) -> Result<TxnReply, Completion> {
+async fn txn(http: &mut Http, op: &Operation, body: String) -> Result<TxnReply<Response>, Completion> {
     let answer = http.request(Method::POST, "/v3/kv/txn", body).await;
     let answer = answer.map_err(|e| Completion::unclear(op, "connection-broke", e))?;
     if answer.status != 200 {

@@ -17,7 +17,7 @@ use squall_history::Value;
 use tokio::time::Instant;
 
 use super::client::failed;
-use super::wire::{Header, Kv, answer_text, base64, encode, unbase64};
+use super::wire::{Header, Kv, TxnReply, answer_text, base64, encode, unbase64};
 use crate::http::Http;
 
 /// Keys are below this.
@@ -46,13 +46,6 @@ pub(super) async fn invoke(http: &mut Http, stream: &mut Option<Stream>, op: &Op
         f => Err(Completion::fail("not-asked", format!("etcd's client does not know `{f}` of a watch"))),
     };
     done.unwrap_or_else(|completion| completion)
-}
-
-#[derive(Deserialize)]
-struct TxnReply {
-    header: Header,
-    #[serde(default)]
-    responses: Vec<Response>,
 }
 
 #[derive(Deserialize)]
@@ -93,7 +86,7 @@ fn change_request(op: &Operation) -> Option<String> {
 
 /// The revision that it made; nil if there was nothing to delete.
 fn changed(body: &[u8]) -> Option<Completion> {
-    let reply: TxnReply = serde_json::from_slice(body).ok()?;
+    let reply: TxnReply<Response> = serde_json::from_slice(body).ok()?;
     let revision: i64 = reply.header.revision.parse().ok()?;
     let idle = |r: &Response| r.response_delete_range.as_ref().is_some_and(|d| d.deleted != "1");
     let answer = if reply.responses.iter().all(idle) { Value::Nil } else { revision.into() };

@@ -24,6 +24,17 @@ pub(super) struct Header {
     pub revision: String,
 }
 
+/// What a transaction answers; of its responses, what the caller asked for.
+#[derive(Deserialize)]
+#[serde(bound = "R: Deserialize<'de>")]
+pub(super) struct TxnReply<R> {
+    pub header: Header,
+    #[serde(default)]
+    pub succeeded: bool,
+    #[serde(default)]
+    pub responses: Vec<R>,
+}
+
 #[derive(Deserialize)]
 pub(super) struct RangeReply {
     #[serde(default)]

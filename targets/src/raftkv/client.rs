@@ -267,15 +267,17 @@ fn steps(op: &Operation) -> Option<Vec<serde_json::Value>> {
 }
 
 #[derive(Deserialize)]
-struct TxnReply {
-    results: Vec<StepReply>,
-    version: i64,
+pub(super) struct TxnReply {
+    pub results: Vec<StepReply>,
+    pub version: i64,
 }
 
 #[derive(Deserialize)]
-struct StepReply {
+pub(super) struct StepReply {
     #[serde(default)]
     value: Value,
+    /// Of a delete: whether there was something.
+    pub existed: Option<bool>,
 }
 
 /// The transaction with what its reads saw.

@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 use squall_engine::{Completion, Operation};
 use squall_history::Value;
 
-use super::client::{KvClient, answer_text, refused};
+use super::client::{KvClient, TxnReply, answer_text, refused};
 
 /// Keys are below this.
 const PREFIX: &str = "w/";
@@ -19,18 +19,6 @@ pub(super) async fn invoke(client: &mut KvClient, op: &Operation) -> Completion 
         f => Err(Completion::fail("not-asked", format!("raftkv's client does not know `{f}` of a watch"))),
     };
     done.unwrap_or_else(|completion| completion)
-}
-
-#[derive(Deserialize)]
-struct TxnReply {
-    results: Vec<StepReply>,
-    version: i64,
-}
-
-#[derive(Deserialize)]
-struct StepReply {
-    /// Of a delete: whether there was something.
-    existed: Option<bool>,
 }
 
 /// The answer is the version that the change made; nil if there was nothing to delete.

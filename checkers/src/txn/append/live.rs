@@ -22,6 +22,7 @@ use super::columns::contradicts_itself;
 use super::kept::{Kept, NOTHING, Step};
 use super::live_order::{Edge, LiveOrder};
 use crate::txn::models::{Model, forbids};
+use crate::txn::watch::Pace;
 use crate::{Budget, Check, Live, Valid, Verdict};
 
 /// Operations that are watched.
@@ -70,9 +71,7 @@ pub struct LiveAppend {
     by_value: FxHashMap<(u32, i64), u32>,
     updates: FxHashMap<(u32, u32), u32>,
     order: LiveOrder,
-    completed: usize,
-    judged: usize,
-    floor: usize,
+    pace: Pace,
     suspect: bool,
     /// From now on only the whole tells.
     coarse: bool,
@@ -94,9 +93,7 @@ impl LiveAppend {
             by_value: FxHashMap::default(),
             updates: FxHashMap::default(),
             order: LiveOrder::new(model),
-            completed: 0,
-            judged: 0,
-            floor: floor.max(1),
+            pace: Pace::new(floor),
             suspect: false,
             coarse: false,
             bad: None,
@@ -156,7 +153,7 @@ impl LiveAppend {
 
     fn complete(&mut self, event: Event) -> Result<(), squall_history::BadEvent> {
         let t = self.kept.end(&event)?;
-        self.completed += 1;
+        self.pace.count(&event);
         match event.kind {
             EventKind::Ok if self.coarse => {
                 let plain = self.kept.fits(t, &event.value);
@@ -389,11 +386,7 @@ impl LiveAppend {
     }
 
     fn is_due(&self) -> bool {
-        if self.coarse {
-            self.completed - self.judged >= self.floor.max(self.judged / 20)
-        } else {
-            self.suspect
-        }
+        if self.coarse { self.pace.is_due() } else { self.suspect }
     }
 }
 
@@ -438,7 +431,7 @@ impl Live for LiveAppend {
         if !self.is_due() {
             return Verdict::valid("list-append");
         }
-        self.judged = self.completed;
+        self.pace.judged();
         let spine = |key: u32| self.keys[key as usize].spine.as_slice();
         let verdict = match self.kept.history(&spine) {
             Ok(history) => ListAppend { model: self.model, realtime: true }.check(&history, budget),

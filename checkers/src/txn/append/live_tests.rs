@@ -2,28 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use squall_history::{Builder, History, Order};
+use squall_history::History;
 
 use super::*;
-use crate::txn::r#gen::{event, wild};
+use crate::txn::r#gen::{events, wild};
 use crate::txn::gen_store::Store;
 use crate::txn::gen_weak::SnapshotStore;
 use crate::txn::models::{Family, MODELS, model};
 use crate::txn::random::Random;
-
-fn events(h: &History) -> Vec<Event> {
-    let made = h.events().into_iter().enumerate().map(|(time, (kind, index))| {
-        let op = h.op(index as usize);
-        let value = if kind == EventKind::Ok { op.output } else { op.input };
-        event(kind, op.process, time as u64, op.f, value.clone())
-    });
-    made.collect()
-}
+use crate::txn::watch::history_of;
 
 fn batch(events: &[Event], model: &'static Model) -> Verdict {
-    let mut builder = Builder::new(Order::AsGiven);
-    events.iter().for_each(|e| builder.push(e.clone()).unwrap());
-    ListAppend { model, realtime: true }.check(&builder.finish().unwrap(), &Budget::default())
+    ListAppend { model, realtime: true }.check(&history_of(events).unwrap(), &Budget::default())
 }
 
 fn text(verdict: &Verdict) -> String {
@@ -116,5 +106,5 @@ fn an_event_costs_the_same_however_long_the_run_is() {
         assert_eq!(live.judge(&Budget::default()).valid, Valid::Yes);
     }
     // Nothing was ever judged as a whole.
-    assert!(live.is_exact() && live.judged == 0);
+    assert!(live.is_exact() && live.pace.judged == 0);
 }

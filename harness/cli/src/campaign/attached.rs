@@ -18,6 +18,7 @@ const FILE: &str = "cluster";
 
 pub(super) const ATTACH: ProviderKind = ProviderKind {
     name: "attach",
+    summary: "a cluster that runs already",
     op_timeout: std::time::Duration::from_secs(5),
     paths: &[FILE],
     build: |options| Ok(Arc::new(AttachProvider::new(file(options)?))),

@@ -25,6 +25,8 @@ use crate::suggest::hint;
 pub struct ProviderKind {
     /// Its name everywhere.
     pub name: &'static str,
+    /// What its nodes are, for people.
+    pub summary: &'static str,
     /// How long an operation may take if nobody says.
     pub op_timeout: Duration,
     /// Which of its options are paths, relative to the campaign's own file.
@@ -38,6 +40,7 @@ pub static PROVIDERS: &[ProviderKind] = &[LOCAL, SSH, ATTACH];
 
 const LOCAL: ProviderKind = ProviderKind {
     name: "local",
+    summary: "namespaces on this machine",
     op_timeout: Duration::from_secs(2),
     paths: &[],
     build: |options| {

@@ -12,8 +12,13 @@ use crate::Refused;
 /// The inventory of who names none, beside the campaign's file.
 pub(super) const INVENTORY: &str = "hosts.yaml";
 
-pub(super) const SSH: ProviderKind =
-    ProviderKind { name: "ssh", op_timeout: Duration::from_secs(5), paths: &["inventory"], build };
+pub(super) const SSH: ProviderKind = ProviderKind {
+    name: "ssh",
+    summary: "hosts of an inventory, over SSH",
+    op_timeout: Duration::from_secs(5),
+    paths: &["inventory"],
+    build,
+};
 
 #[cfg(not(feature = "ssh"))]
 fn build(_options: &Json) -> Result<Arc<dyn Provider>, Refused> {

@@ -1,12 +1,13 @@
 //! The command that does a run again.
 
 use crate::campaign::{Cell, ProviderChoice, RunPlan};
+use squall_cluster::shell_word;
 use squall_engine::units::format_duration;
 
 /// One line for a shell.
 pub(crate) fn command(plan: &RunPlan) -> String {
     let mut parts = vec!["squall run".to_owned()];
-    let mut flag = |name: &str, value: String| parts.push(format!("--{name} {}", quoted(&value)));
+    let mut flag = |name: &str, value: String| parts.push(format!("--{name} {}", shell_word(&value)));
     flag("target", written(&plan.target));
     flag("workload", written(&judged(plan)));
     let faults: Vec<String> = plan.faults.iter().map(written).collect();
@@ -43,21 +44,13 @@ fn written(cell: &Cell) -> String {
     serde_json::json!({ &cell.name: cell.options }).to_string()
 }
 
-fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.,/".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_shell_reads_back_what_was_meant() {
-        assert_eq!(quoted("partition,kill"), "partition,kill");
-        assert_eq!(quoted("{\"etcd\":{\"flags\":[\"it's\"]}}"), r#"'{"etcd":{"flags":["it'\''s"]}}'"#);
+        assert_eq!(shell_word("partition,kill"), "partition,kill");
+        assert_eq!(shell_word("{\"etcd\":{\"flags\":[\"it's\"]}}"), r#"'{"etcd":{"flags":["it'\''s"]}}'"#);
     }
 }

@@ -333,16 +333,6 @@ pub fn campaign(registry: &Registry) -> Json {
     schema
 }
 
-/// What a provider's nodes are.
-fn provider(name: &str) -> &'static str {
-    match name {
-        "local" => "namespaces on this machine",
-        "ssh" => "hosts of an inventory, over SSH",
-        "attach" => "a cluster that runs already",
-        _ => "nodes",
-    }
-}
-
 /// A target may also be the path of its description.
 fn or_described(target: &mut Json) {
     const PATH: &str = r"\.ya?ml$";
@@ -363,13 +353,18 @@ fn providers() -> Json {
     let options = PROVIDERS.iter().map(|p| {
         let kinds =
             if p.paths.is_empty() { json!(["object", "null"]) } else { json!(["object", "null", "string"]) };
-        (p.name.to_owned(), json!({ "type": kinds, "description": provider(p.name) }))
+        (p.name.to_owned(), json!({ "type": kinds, "description": p.summary }))
     });
+    one_of(&names, options.collect())
+}
+
+/// One of these names, or one with its options.
+fn one_of(names: &[&str], options: serde_json::Map<String, Json>) -> Json {
     json!({ "anyOf": [
         { "type": "string", "enum": names },
         {
             "type": "object",
-            "properties": options.collect::<serde_json::Map<_, _>>(),
+            "properties": options,
             "additionalProperties": false,
             "minProperties": 1,
             "maxProperties": 1,
@@ -388,16 +383,7 @@ fn named(kinds: &BTreeMap<&str, &str>) -> Json {
         let options = json!({ "type": ["object", "null"], "description": summary });
         ((*name).to_owned(), options)
     });
-    json!({ "anyOf": [
-        { "type": "string", "enum": names },
-        {
-            "type": "object",
-            "properties": options.collect::<serde_json::Map<_, _>>(),
-            "additionalProperties": false,
-            "minProperties": 1,
-            "maxProperties": 1,
-        },
-    ] })
+    one_of(&names, options.collect())
 }
 
 /// What a key means that is not there. The seed is drawn, so it has none.

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 use super::command::{Commands, Group};
 use super::definition::{AttachFile, LogOf};
-use super::template::{COMMAND, Values, quoted};
+use super::template::{COMMAND, Values};
 use crate::{Error, Exit, ExitEvent, Node, Output, Program, ProgramState};
 
 /// How long programs may take to be gone, or to be there, once a command said that it did so.
@@ -272,7 +272,8 @@ impl Node for AttachedNode {
                  (`run`)"
             )));
         };
-        let words: Vec<String> = program.argv.iter().map(|a| quoted(&a.to_string_lossy())).collect();
+        let words: Vec<String> =
+            program.argv.iter().map(|a| crate::shell_word(&a.to_string_lossy())).collect();
         let mut values = self.values();
         values.insert(COMMAND, words.join(" "));
         let commands = Commands { limit, ..self.commands.clone() };

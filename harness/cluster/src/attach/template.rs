@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::shell_word;
+
 /// What placeholders stand for.
 pub type Values = BTreeMap<&'static str, String>;
 
@@ -63,20 +65,11 @@ pub fn render(text: &str, values: &Values) -> String {
         |name| match values.get(name) {
             // Words of a shell already: quoted once more they would be one.
             Some(value) if name == COMMAND => filled.borrow_mut().push_str(value),
-            Some(value) => filled.borrow_mut().push_str(&quoted(value)),
+            Some(value) => filled.borrow_mut().push_str(&shell_word(value)),
             None => filled.borrow_mut().push_str(&format!("{{{name}}}")),
         },
     );
     filled.into_inner()
-}
-
-/// A value as one word of a shell.
-pub(super) fn quoted(value: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=+@%".contains(c);
-    if !value.is_empty() && value.chars().all(plain) {
-        return value.to_owned();
-    }
-    format!("'{}'", value.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]
@@ -96,6 +89,6 @@ mod tests {
     fn values_are_one_word_of_the_shell_whatever_they_hold() {
         let values = Values::from([("dir", "a b; rm 'x'".to_owned()), ("node", "n-1.x".to_owned())]);
         assert_eq!(render("cd {dir} && {node}", &values), r"cd 'a b; rm '\''x'\''' && n-1.x");
-        assert_eq!(quoted(""), "''");
+        assert_eq!(shell_word(""), "''");
     }
 }

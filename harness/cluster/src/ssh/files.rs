@@ -170,7 +170,7 @@ fn run_patiently(
 pub(super) fn as_root(host: &Host, script: &str) -> String {
     let sudo = if host.sudo { "sudo -n -- " } else { "" };
     let path = "PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin; export PATH; LC_ALL=C; export LC_ALL";
-    format!("{sudo}sh -c '{}'", format!("{path}; {script}").replace('\'', r"'\''"))
+    format!("{sudo}sh -c {}", crate::shell_word(&format!("{path}; {script}")))
 }
 
 /// Puts on a host what the inventory says. Blocking.

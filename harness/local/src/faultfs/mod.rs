@@ -25,7 +25,6 @@ mod late;
 mod mount;
 mod options;
 mod power;
-mod random;
 mod reads;
 mod rules;
 mod serve;

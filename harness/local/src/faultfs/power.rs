@@ -10,8 +10,8 @@ use squall_cluster::{Discarded, PowerLoss};
 
 use super::folders::exchange;
 use super::journal::{Change, Place};
-use super::random::Random;
 use super::state::{Shared, lock};
+use squall_cluster::Random;
 
 /// What the kernel may have cached and must forget.
 #[derive(Debug, Default)]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use squall_cluster::{DiskCall, DiskCounters, DiskError, DiskFault, Error, Glob};
 
-use super::random::Random;
+use squall_cluster::Random;
 
 /// What becomes of a call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

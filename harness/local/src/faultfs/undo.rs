@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use squall_cluster::{Discarded, Torn};
 
-use super::random::Random;
+use squall_cluster::Random;
 
 /// As many parts as one call takes (`IOV_MAX`).
 const RUN_MOST: usize = 1024;

@@ -3,13 +3,16 @@
 
 /// Numbers that depend on the seed alone.
 #[derive(Clone, Debug)]
-pub(super) struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
+    /// Begins at a seed.
     pub fn new(seed: u64) -> Self {
         Random(seed)
     }
 
+    /// Any number of 64 bits.
+    #[allow(clippy::should_implement_trait, reason = "it has no end")]
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

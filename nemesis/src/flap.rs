@@ -6,16 +6,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
-use squall_cluster::{Capability, Endpoint, LinkPolicy};
+use squall_cluster::Capability;
 use squall_engine::protocol::{Evidence, Fault, Injected};
 use squall_engine::seed::Rng;
-use squall_engine::{Deployment, Error, Injection, units};
+use squall_engine::{Error, Injection, units};
 
 use crate::background::{Background, sleep};
-use crate::quality::{Direction, around};
+use crate::quality::{Direction, around, cut_links, dropped};
 use crate::registry::Validate;
 use crate::restarts::counts;
-use crate::victims::{EVERY_KIND, Victims, aimed, field, names, plan, resolve};
+use crate::victims::{EVERY_KIND, Victims, aimed, field, names, plan, resolve, seconds};
 
 /// The links between some nodes and the others go down and come up in turn. Each time up is longer than the
 /// last, and each time down shorter.
@@ -73,13 +73,12 @@ impl Fault for Flap {
 
     async fn begin(&self, plan: &Map<String, Json>, on: &Injection) -> Result<Box<dyn Injected>, Error> {
         let nodes = resolve(plan, &on.deployment)?;
-        let period = Duration::try_from_secs_f64(field(plan, "period_seconds")?)
-            .map_err(|e| Error::Config(format!("`period_seconds` of a planned fault: {e}")))?;
+        let period = seconds(plan, "period_seconds")?;
         let cut = around(&on.deployment, &nodes, Direction::Both, field(plan, "clients")?);
         let description = format!("let the links of {} flap", names(&on.deployment, &nodes));
         let before = dropped(&on.deployment, &cut)?;
         // Down before anybody is told that it is.
-        lay(on, &cut).await?;
+        cut_links(on, &cut).await?;
         let on = on.clone();
         Ok(Background::start(nodes, description, move |stop| async move {
             let (mut down, mut up, mut flaps) = (period, period, 1);
@@ -91,7 +90,7 @@ impl Fault for Flap {
                 if !sleep(&stop, up).await {
                     break;
                 }
-                lay(&on, &cut).await?;
+                cut_links(&on, &cut).await?;
                 flaps += 1;
                 (down, up) = (down.div_f64(GROWTH), up.mul_f64(GROWTH));
             }
@@ -103,14 +102,4 @@ impl Fault for Flap {
             Ok(Evidence { effective: lost > 0, description, measured })
         }))
     }
-}
-
-async fn lay(on: &Injection, cut: &[(Endpoint, Endpoint)]) -> Result<(), Error> {
-    let wanted = cut.iter().map(|(a, b)| (*a, *b, LinkPolicy::cut())).collect();
-    on.deployment.links()?.lay(on.id, wanted).await
-}
-
-fn dropped(deployment: &Deployment, cut: &[(Endpoint, Endpoint)]) -> Result<u64, Error> {
-    let links = deployment.links()?;
-    Ok(cut.iter().map(|(a, b)| links.counters(*a, *b).cut).sum())
 }

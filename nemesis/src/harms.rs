@@ -9,7 +9,7 @@ use squall_engine::seed::Rng;
 use squall_engine::{Error, units};
 
 use crate::quality::Harm;
-use crate::victims::field;
+use crate::victims::{field, seconds};
 
 /// Every packet is late.
 #[derive(Clone, Debug, Deserialize)]
@@ -352,11 +352,6 @@ impl Harm for HalfOpen {
     fn validate(&self) -> Result<(), Error> {
         Ok(())
     }
-}
-
-fn seconds(drawn: &Map<String, Json>, name: &str) -> Result<Duration, Error> {
-    Duration::try_from_secs_f64(field(drawn, name)?)
-        .map_err(|e| Error::Config(format!("`{name}` of a planned fault: {e}")))
 }
 
 fn percent(drawn: &Map<String, Json>) -> Result<String, Error> {

@@ -15,7 +15,7 @@ use squall_engine::{Deployment, Error, Injection, units};
 use crate::background::{Background, sleep};
 use crate::registry::Validate;
 use crate::restarts::counts;
-use crate::victims::{Victims, aimed, field, names, plan, resolve};
+use crate::victims::{Victims, aimed, field, names, plan, resolve, seconds};
 
 /// See the module. Without `kinds`, whatever the target can be asked for.
 #[derive(Clone, Debug, Deserialize)]
@@ -92,8 +92,7 @@ impl Fault for Maintain {
                 all.swap_remove(at.min(all.len() - 1))
             }
         };
-        let every = Duration::try_from_secs_f64(field(plan, "every_seconds")?)
-            .map_err(|e| Error::Config(format!("`every_seconds` of a planned fault: {e}")))?;
+        let every = seconds(plan, "every_seconds")?;
         let description = format!("asks {} to {kind}, again and again", names(&on.deployment, &nodes));
         let (deployment, these) = (on.deployment.clone(), nodes.clone());
         Ok(Background::start(nodes, description, move |stop| async move {

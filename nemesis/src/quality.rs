@@ -166,6 +166,18 @@ pub(crate) fn around(
     links
 }
 
+/// Cuts these links for a fault.
+pub(crate) async fn cut_links(on: &Injection, cut: &[(Endpoint, Endpoint)]) -> Result<(), Error> {
+    let wanted = cut.iter().map(|(a, b)| (*a, *b, LinkPolicy::cut())).collect();
+    on.deployment.links()?.lay(on.id, wanted).await
+}
+
+/// Packets that cut links have dropped so far.
+pub(crate) fn dropped(deployment: &Deployment, cut: &[(Endpoint, Endpoint)]) -> Result<u64, Error> {
+    let links = deployment.links()?;
+    Ok(cut.iter().map(|(a, b)| links.counters(*a, *b).cut).sum())
+}
+
 struct Harmed<H> {
     victims: Vec<usize>,
     links: Vec<(Endpoint, Endpoint)>,

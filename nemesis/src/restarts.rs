@@ -13,7 +13,7 @@ use squall_engine::{Deployment, Error, Injection, Stop, units};
 
 use crate::background::{Background, sleep};
 use crate::registry::Validate;
-use crate::victims::{EVERY_KIND, Victims, aimed, field, names, plan, resolve};
+use crate::victims::{EVERY_KIND, Victims, aimed, field, names, plan, resolve, seconds};
 
 /// How long a program may take to end when it is asked to.
 const GRACE: Duration = Duration::from_secs(5);
@@ -89,12 +89,6 @@ impl Validate for CrashLoop {
 
 fn processes() -> BTreeSet<Capability> {
     [Capability::Nodes].into()
-}
-
-/// A duration of a plan, in seconds.
-fn seconds(plan: &Map<String, Json>, name: &str) -> Result<Duration, Error> {
-    Duration::try_from_secs_f64(field(plan, name)?)
-        .map_err(|e| Error::Config(format!("`{name}` of a planned fault: {e}")))
 }
 
 #[async_trait]

@@ -5,18 +5,18 @@
 //! can be done to a log with few faults (Figure 8 of the Raft paper). How long each may lead is told in turn.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
-use squall_cluster::{Capability, Endpoint, LinkPolicy};
+use squall_cluster::Capability;
 use squall_engine::protocol::{Evidence, Fault, Injected, Target};
 use squall_engine::seed::Rng;
-use squall_engine::{Deployment, Error, Injection, Stop};
+use squall_engine::{Error, Injection, Stop};
 
 use crate::background::{Background, sleep};
+use crate::quality::{Direction, around, cut_links, dropped};
 use crate::registry::Validate;
 use crate::victims::field;
 
@@ -88,27 +88,17 @@ impl Fault for Topple {
         on.deployment.links()?;
         let description = "each leader is cut off some time after its election".to_owned();
         let nodes = (0..on.deployment.nodes.len()).collect();
-        let (id, deployment) = (on.id, on.deployment.clone());
-        Ok(Background::start(nodes, description, move |stop| topple(id, deployment, reigns, first, stop)))
+        let on = on.clone();
+        Ok(Background::start(nodes, description, move |stop| topple(on, reigns, first, stop)))
     }
 }
 
-async fn topple(
-    id: u32,
-    deployment: Arc<Deployment>,
-    reigns: Vec<Duration>,
-    first: usize,
-    stop: Stop,
-) -> Result<Evidence, Error> {
+async fn topple(on: Injection, reigns: Vec<Duration>, first: usize, stop: Stop) -> Result<Evidence, Error> {
+    let deployment = &on.deployment;
     let links = deployment.links()?;
     let mut fallen: Vec<String> = Vec::new();
-    let mut dropped = 0;
-    let mut cut: Vec<(Endpoint, Endpoint)> = Vec::new();
-    let mut before: Vec<u64> = Vec::new();
+    let (mut lost, mut cut, mut before) = (0, Vec::new(), 0);
     let mut last_term = 0;
-    let lost = |cut: &[(Endpoint, Endpoint)], before: &[u64]| -> u64 {
-        cut.iter().zip(before).map(|((a, b), before)| links.counters(*a, *b).cut - before).sum()
-    };
     while sleep(&stop, LOOK_EVERY).await {
         let Some((leader, term)) = deployment.leader.now().filter(|(_, term)| *term > last_term) else {
             continue;
@@ -120,49 +110,30 @@ async fn topple(
             break;
         }
         // The one before comes back, to catch up or to compete.
-        dropped += lost(&cut, &before);
-        links.lift(id).await?;
-        cut.clear();
+        lost += dropped(deployment, &cut)? - before;
+        links.lift(on.id).await?;
+        (cut, before) = (Vec::new(), 0);
         if !sleep(&stop, reign - alone).await {
             break;
         }
-        cut = around(leader, deployment.nodes.len());
-        before = cut.iter().map(|(a, b)| links.counters(*a, *b).cut).collect();
-        links.lay(id, cut.iter().map(|(a, b)| (*a, *b, LinkPolicy::cut())).collect()).await?;
+        cut = around(deployment, &[leader], Direction::Both, false);
+        before = dropped(deployment, &cut)?;
+        cut_links(&on, &cut).await?;
         fallen.push(format!("{} of term {term}", deployment.name(leader)));
     }
-    dropped += lost(&cut, &before);
-    links.lift(id).await?;
+    lost += dropped(deployment, &cut)? - before;
+    links.lift(on.id).await?;
     let mut measured = Map::new();
     measured.insert("leaders_cut_off".into(), fallen.len().into());
-    measured.insert("packets_dropped".into(), dropped.into());
-    Ok(Evidence {
-        effective: dropped > 0,
-        description: format!(
-            "{} leaders were cut off ({}), {dropped} packets dropped",
-            fallen.len(),
-            fallen.join(", ")
-        ),
-        measured,
-    })
-}
-
-/// All links between a node and the others.
-fn around(node: usize, nodes: usize) -> Vec<(Endpoint, Endpoint)> {
-    let others = (0..nodes).filter(|other| *other != node).map(Endpoint::Node);
-    others.flat_map(|other| [(Endpoint::Node(node), other), (other, Endpoint::Node(node))]).collect()
+    measured.insert("packets_dropped".into(), lost.into());
+    let (count, who) = (fallen.len(), fallen.join(", "));
+    let description = format!("{count} leaders were cut off ({who}), {lost} packets dropped");
+    Ok(Evidence { effective: lost > 0, description, measured })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn it_cuts_a_node_off_both_ways() {
-        let cut = around(1, 3);
-        assert_eq!(cut.len(), 4);
-        assert!(cut.iter().all(|(a, b)| (*a == Endpoint::Node(1)) != (*b == Endpoint::Node(1))));
-    }
 
     #[test]
     fn reigns_are_times_and_there_is_one() {

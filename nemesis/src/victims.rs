@@ -1,5 +1,7 @@
 //! Which nodes are harmed: drawn by the seed as far as it can be, resolved when the fault begins.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use squall_engine::seed::Rng;
@@ -86,6 +88,12 @@ pub(crate) fn field<T: serde::de::DeserializeOwned>(
 ) -> Result<T, Error> {
     let value = plan.get(name).cloned().unwrap_or(Json::Null);
     serde_json::from_value(value).map_err(|e| Error::Config(format!("`{name}` of a planned fault: {e}")))
+}
+
+/// A duration of a plan, in seconds.
+pub(crate) fn seconds(plan: &Map<String, Json>, name: &str) -> Result<Duration, Error> {
+    Duration::try_from_secs_f64(field(plan, name)?)
+        .map_err(|e| Error::Config(format!("`{name}` of a planned fault: {e}")))
 }
 
 /// An error for a fault that could be aimed at nobody.

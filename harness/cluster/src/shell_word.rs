@@ -8,3 +8,14 @@ pub fn shell_word(value: &str) -> String {
     }
     format!("'{}'", value.replace('\'', r"'\''"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_reads_back_what_was_meant() {
+        assert_eq!(shell_word("partition,kill"), "partition,kill");
+        assert_eq!(shell_word("{\"etcd\":{\"flags\":[\"it's\"]}}"), r#"'{"etcd":{"flags":["it'\''s"]}}'"#);
+    }
+}

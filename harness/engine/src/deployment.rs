@@ -93,10 +93,7 @@ impl Deployment {
             excuses: Excuses::default(),
             roll: Roll::new(nodes.len()),
             instead: Mutex::default(),
-            links: links.map(|links| {
-                let names = layout.nodes.iter().map(|n| n.name.clone()).collect();
-                Layers::new(links, recorder.clone(), names)
-            }),
+            links: links.map(|links| Layers::new(links, recorder.clone(), layout.names())),
             leader: LeaderView::default(),
             client_host: None,
             active: RwLock::default(),

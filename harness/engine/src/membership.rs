@@ -81,10 +81,7 @@ pub async fn join(deployment: &Deployment, id: u32, node: usize, limit: Duration
 pub async fn follow(deployment: &Deployment, node: usize, limit: Duration) -> Result<bool, Error> {
     let members = capability(deployment)?;
     deployment.roll.set(node, Standing::Joining);
-    let mut all = others(deployment, node);
-    all.push(node);
-    all.sort_unstable();
-    deployment.run_instead(node, members.joining(node, &all, &deployment.layout));
+    run_joining(deployment, members, node);
     let begun = Instant::now();
     while begun.elapsed() < limit {
         if ask(deployment, members, node, true).await {
@@ -93,6 +90,14 @@ pub async fn follow(deployment: &Deployment, node: usize, limit: Duration) -> Re
         tokio::time::sleep(TRY_EVERY).await;
     }
     Ok(false)
+}
+
+/// From its next start on a node runs as one that joins those that are members.
+fn run_joining(deployment: &Deployment, members: &dyn Members, node: usize) {
+    let mut all = others(deployment, node);
+    all.push(node);
+    all.sort_unstable();
+    deployment.run_instead(node, members.joining(node, &all, &deployment.layout));
 }
 
 /// Asks one node to remove others, all at once and without waiting for any of it; what comes of it is not known.
@@ -140,10 +145,7 @@ async fn settle(
         if ask(deployment, members, node, wanted).await
             && let Some(id) = joins
         {
-            let mut all = others(deployment, node);
-            all.push(node);
-            all.sort_unstable();
-            deployment.run_instead(node, members.joining(node, &all, &deployment.layout));
+            run_joining(deployment, members, node);
             deployment.let_up(id, node).await?;
             deployment.revive(node).await?;
         }

@@ -64,7 +64,7 @@ pub(crate) fn keep_messages(deployment: &Deployment, dir: &Path) -> io::Result<(
         return Ok(());
     }
     let clock = deployment.recorder.clock();
-    let names: Vec<String> = deployment.layout.nodes.iter().map(|n| n.name.clone()).collect();
+    let names = deployment.layout.names();
     let seen = messages.into_iter().map(|m| SeenMessage {
         sent: clock.at(m.sent),
         took: m.arrived.map(|at| at.duration_since(m.sent).as_micros() as u64),

@@ -36,6 +36,11 @@ pub struct NodeLayout {
 }
 
 impl Layout {
+    /// The nodes' names, in order.
+    pub fn names(&self) -> Vec<String> {
+        self.nodes.iter().map(|node| node.name.clone()).collect()
+    }
+
     /// A port of a node.
     pub fn socket(&self, node: usize, port: u16) -> SocketAddr {
         SocketAddr::new(self.nodes[node].address, port)

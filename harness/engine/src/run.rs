@@ -217,11 +217,9 @@ impl Live {
     }
 
     async fn finish(mut self) -> Result<Finished, Error> {
-        // Whatever it was that gave up first, for want of room nothing else could be done.
-        let lived = self.live().await.map_err(|e| match self.room.trouble() {
-            Some(full) => Error::Broken(full),
-            None => e,
-        });
+        let lived = self.live().await;
+        // Whatever came of it, or gave up first: for want of room it was not carried through.
+        let lived = self.room.trouble().map_or(lived, |full| Err(Error::Broken(full)));
         self.background.abort_all();
         for node in &self.deployment.nodes {
             if !self.found {
@@ -264,7 +262,7 @@ impl Live {
     async fn live(&mut self) -> Result<(Driven, Option<f64>), Error> {
         self.phase("setup");
         self.watch_exits();
-        let names = self.deployment.layout.nodes.iter().map(|n| n.name.clone()).collect();
+        let names = self.deployment.layout.names();
         let stop = self.deployment.stop.clone();
         self.background.spawn(self.room.clone().watch(self.spec.dir.clone(), names, stop));
         if self.found {
@@ -299,12 +297,9 @@ impl Live {
         Ok((driven, recovery_seconds))
     }
 
-    /// What makes the run worthless, or its end impossible, whatever was seen.
+    /// What makes the run worthless, whatever was seen.
     fn trouble(&self) -> Result<(), Error> {
-        match self.spec.target.trouble().or_else(|| self.room.trouble()) {
-            Some(trouble) => Err(Error::Target(trouble)),
-            None => Ok(()),
-        }
+        self.spec.target.trouble().map_or(Ok(()), |trouble| Err(Error::Target(trouble)))
     }
 
     fn stage(&self) -> Stage {

@@ -9,7 +9,7 @@ use squall_cluster::attach::{AttachFile, AttachProvider};
 use squall_cluster::{Found, Provider};
 use squall_engine::protocol::Fault;
 
-use super::provider::{ProviderChoice, ProviderKind};
+use super::provider::{FileOption, ProviderChoice, ProviderKind};
 use super::{Campaign, Cell, Complaint, RunPlan};
 use crate::{Refused, Registry};
 
@@ -20,7 +20,7 @@ pub(super) const ATTACH: ProviderKind = ProviderKind {
     name: "attach",
     summary: "a cluster that runs already",
     op_timeout: std::time::Duration::from_secs(5),
-    paths: &[FILE],
+    file: Some(FileOption { name: FILE, usual: None }),
     build: |options| Ok(Arc::new(AttachProvider::new(file(options)?))),
 };
 

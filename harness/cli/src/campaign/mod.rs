@@ -36,7 +36,7 @@ pub use expect::{AtLeast, Expect};
 pub(crate) use fields::{Fields, list, positive_duration, text, whole, word};
 pub use overrides::{Override, Settings};
 pub use plan::RunPlan;
-pub use provider::{PROVIDERS, ProviderChoice, ProviderKind};
+pub use provider::{FileOption, PROVIDERS, ProviderChoice, ProviderKind};
 pub use schedule::{After, Named, StepPlan, Trigger};
 pub use select::Select;
 pub use shard::Shard;

@@ -14,7 +14,7 @@ use squall_local::LocalProvider;
 
 use super::attached::ATTACH;
 use super::complaint::{Complaint, Place, Source};
-use super::ssh::{INVENTORY, SSH};
+use super::ssh::SSH;
 use super::tree::{Node, Tree};
 use super::values::Cell;
 use crate::Refused;
@@ -29,10 +29,19 @@ pub struct ProviderKind {
     pub summary: &'static str,
     /// How long an operation may take if nobody says.
     pub op_timeout: Duration,
-    /// Which of its options are paths, relative to the campaign's own file.
-    pub paths: &'static [&'static str],
+    /// Its option that is a file, if it has one.
+    pub file: Option<FileOption>,
     /// Makes it from its options: an object, or null for none. Touches nothing yet.
     pub build: fn(&Json) -> Result<Arc<dyn Provider>, Refused>,
+}
+
+/// An option that names a file, relative to the campaign's own; alone it may stand for all options.
+#[derive(Debug)]
+pub struct FileOption {
+    /// The option.
+    pub name: &'static str,
+    /// The file of who names none, if there is one.
+    pub usual: Option<&'static str>,
 }
 
 /// All of them; the first is what a campaign has that says nothing.
@@ -42,7 +51,7 @@ const LOCAL: ProviderKind = ProviderKind {
     name: "local",
     summary: "namespaces on this machine",
     op_timeout: Duration::from_secs(2),
-    paths: &[],
+    file: None,
     build: |options| {
         no_options("local", options)?;
         Ok(Arc::new(LocalProvider::new()))
@@ -82,15 +91,14 @@ impl ProviderChoice {
         (self.kind().build)(&self.0.options).map_err(|e| Complaint::new(e.0, self.place()))
     }
 
-    /// Options that are paths are told relative to the folder of the campaign's file.
+    /// A file that it names is told relative to the folder of the campaign's file.
     pub(super) fn within(&mut self, folder: &std::path::Path) {
-        if self.0.name == SSH.name && self.0.options.is_null() {
-            self.0.options = json!({ "inventory": INVENTORY });
+        let Some(file) = &self.kind().file else { return };
+        if let (Json::Null, Some(usual)) = (&self.0.options, file.usual) {
+            self.0.options = json!({ file.name: usual });
         }
-        for name in self.kind().paths {
-            if let Some(Json::String(path)) = self.0.options.get_mut(name) {
-                *path = folder.join(&*path).to_string_lossy().into_owned();
-            }
+        if let Some(Json::String(path)) = self.0.options.get_mut(file.name) {
+            *path = folder.join(&*path).to_string_lossy().into_owned();
         }
     }
 
@@ -109,10 +117,10 @@ impl ProviderChoice {
     fn by_path(node: &Node) -> Option<Cell> {
         let Tree::Map(entries) = &node.tree else { return None };
         let [(key, Node { tree: Tree::Text(path), at })] = &entries[..] else { return None };
-        let option = find(&key.name).ok()?.paths.first()?;
-        let options_at = vec![((*option).to_owned(), *at)];
+        let option = find(&key.name).ok()?.file.as_ref()?.name;
+        let options_at = vec![(option.to_owned(), *at)];
         Some(Cell {
-            options: json!({ *option: path }),
+            options: json!({ option: path }),
             at: Some(key.at),
             options_at,
             ..Cell::named(&key.name)

@@ -6,17 +6,17 @@ use std::time::Duration;
 use serde_json::Value as Json;
 use squall_cluster::Provider;
 
-use super::provider::ProviderKind;
+use super::provider::{FileOption, ProviderKind};
 use crate::Refused;
 
 /// The inventory of who names none, beside the campaign's file.
-pub(super) const INVENTORY: &str = "hosts.yaml";
+const INVENTORY: &str = "hosts.yaml";
 
 pub(super) const SSH: ProviderKind = ProviderKind {
     name: "ssh",
     summary: "hosts of an inventory, over SSH",
     op_timeout: Duration::from_secs(5),
-    paths: &["inventory"],
+    file: Some(FileOption { name: "inventory", usual: Some(INVENTORY) }),
     build,
 };
 

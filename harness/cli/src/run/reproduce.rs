@@ -43,14 +43,3 @@ fn written(cell: &Cell) -> String {
     }
     serde_json::json!({ &cell.name: cell.options }).to_string()
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_shell_reads_back_what_was_meant() {
-        assert_eq!(shell_word("partition,kill"), "partition,kill");
-        assert_eq!(shell_word("{\"etcd\":{\"flags\":[\"it's\"]}}"), r#"'{"etcd":{"flags":["it'\''s"]}}'"#);
-    }
-}

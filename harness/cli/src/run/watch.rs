@@ -5,7 +5,7 @@
 use std::sync::mpsc::{Receiver, channel};
 
 use squall_checkers::run::{Exits, Terms};
-use squall_checkers::{Budget, Check as _, Live, Valid};
+use squall_checkers::{Budget, Check, Live, Valid};
 use squall_engine::Stop;
 use squall_engine::recorder::{Flushed, Watcher};
 use squall_history::runlog::Merger;
@@ -16,26 +16,30 @@ pub(super) const FOUND: &str = "an anomaly was found, and --stop-on-anomaly was 
 
 /// A watcher that raises `stop` once what was recorded is invalid.
 pub(crate) fn watcher(live: Option<Box<dyn Live>>, stop: Stop) -> Watcher {
-    let (send, batches) = channel();
-    if let Some(live) = live {
+    let mut operations = live.map(|live| {
+        let (send, batches) = channel();
         // Ends when the recorder drops the watcher.
         let stop = stop.clone();
         std::thread::spawn(move || judge(live, &batches, &stop));
-    }
-    let mut merger = Merger::new();
+        (send, Merger::new())
+    });
     let mut cluster = Cluster::default();
     Box::new(move |flushed: Flushed<'_>| {
         for entry in flushed.entries {
-            match entry {
-                Entry::Op(event) => merger.push(event.clone()),
-                entry => cluster.push(entry),
+            match (entry, &mut operations) {
+                (Entry::Op(event), Some((_, merger))) => merger.push(event.clone()),
+                // Where the workload cannot be judged meanwhile.
+                (Entry::Op(_), None) => {}
+                (entry, _) => cluster.push(entry),
             }
         }
         if cluster.is_guilty() {
             stop.stop(FOUND);
         }
-        // Nobody listens any more once the verdict is there, or where the workload cannot be judged meanwhile.
-        let _ = send.send(merger.advance(flushed.watermark));
+        if let Some((send, merger)) = &mut operations {
+            // Nobody listens any more once the verdict is there.
+            let _ = send.send(merger.advance(flushed.watermark));
+        }
     })
 }
 
@@ -59,12 +63,12 @@ impl Cluster {
     }
 
     fn is_guilty(&mut self) -> bool {
-        let news = std::mem::take(&mut self.news);
-        let convicts = |verdict: squall_checkers::Verdict| verdict.valid == Valid::No;
-        let budget = Budget::default();
+        if !std::mem::take(&mut self.news) {
+            return false;
+        }
         self.history.notes.sort_by_key(|note| note.time);
-        news && (convicts(Exits.check(&self.history, &budget))
-            || convicts(Terms.check(&self.history, &budget)))
+        let checks: [&dyn Check; 2] = [&Exits, &Terms];
+        checks.iter().any(|check| check.check(&self.history, &Budget::default()).valid == Valid::No)
     }
 }
 

@@ -352,7 +352,7 @@ fn providers() -> Json {
     let names: Vec<&str> = PROVIDERS.iter().map(|p| p.name).collect();
     let options = PROVIDERS.iter().map(|p| {
         let kinds =
-            if p.paths.is_empty() { json!(["object", "null"]) } else { json!(["object", "null", "string"]) };
+            if p.file.is_none() { json!(["object", "null"]) } else { json!(["object", "null", "string"]) };
         (p.name.to_owned(), json!({ "type": kinds, "description": p.summary }))
     });
     one_of(&names, options.collect())

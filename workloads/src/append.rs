@@ -9,9 +9,9 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value as Json;
 use squall_checkers::txn::append::check::ListAppend;
+use squall_checkers::txn::append::live::LiveAppend;
 use squall_checkers::txn::models::{Family, model};
-use squall_checkers::txn::watch::Watch;
-use squall_checkers::{Budget, Check, Live, Reading, Strongest};
+use squall_checkers::{Check, Live, Reading, Strongest};
 use squall_engine::generator::{Context, Generator, KeyPool, Next};
 use squall_engine::protocol::{Setting, Workload, options};
 use squall_engine::{Error, Operation, units};
@@ -122,11 +122,9 @@ impl Workload for Append {
     }
 
     fn live(&self, consistency: &str) -> Option<Box<dyn Live>> {
-        if consistency == STRONGEST {
-            return None;
-        }
-        let check = self.checks(consistency).ok()?.into_iter().next()?;
-        Some(Box::new(Watch::new(check, Budget::default(), LIVE_EVERY)))
+        // The map is no verdict that could end a run, and no model.
+        let model = model(consistency).filter(|m| m.family == Family::Transactions)?;
+        Some(Box::new(LiveAppend::new(model, LIVE_EVERY)))
     }
 
     fn floors(&self) -> Vec<(&'static str, u64)> {

@@ -14,8 +14,8 @@ use squall_checkers::linear::{Incremental, Linearizable, Options as LinearOption
 use squall_checkers::models::ModelName;
 use squall_checkers::txn::models::model;
 use squall_checkers::txn::strongest::{Plain, Reading, Strongest};
-use squall_checkers::txn::watch::Watch;
-use squall_checkers::{Budget, Check, Live};
+use squall_checkers::txn::watch::watch_plain;
+use squall_checkers::{Check, Live};
 use squall_engine::generator::{Context, FinalReads, Generator, Key, KeyPool, Next};
 use squall_engine::protocol::{Setting, Workload, options};
 use squall_engine::{Error, Operation, units};
@@ -162,7 +162,7 @@ impl Workload for Register {
             "strongest" => None,
             other => {
                 let check = self.weaker(other).ok()?.pop()?;
-                Some(Box::new(Watch::new(check, Budget::default(), LIVE_EVERY)))
+                Some(watch_plain(other, check, LIVE_EVERY))
             }
         }
     }

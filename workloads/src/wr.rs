@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value as Json;
-use squall_checkers::txn::watch::Watch;
-use squall_checkers::{Budget, Check, Live};
+use squall_checkers::txn::watch::watch_plain;
+use squall_checkers::{Check, Live};
 use squall_engine::generator::{Context, Generator, KeyPool, Next};
 use squall_engine::protocol::{Setting, Workload, options};
 use squall_engine::{Error, Operation, units};
@@ -117,7 +117,7 @@ impl Workload for Wr {
 
     fn live(&self, consistency: &str) -> Option<Box<dyn Live>> {
         let check = self.checks(consistency).ok()?.pop()?;
-        Some(Box::new(Watch::new(check, Budget::default(), LIVE_EVERY)))
+        Some(watch_plain(consistency, check, LIVE_EVERY))
     }
 
     fn floors(&self) -> Vec<(&'static str, u64)> {

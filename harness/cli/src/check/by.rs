@@ -6,8 +6,8 @@ use squall_checkers::txn::append::check::ListAppend;
 use squall_checkers::txn::models::{self as consistency, Family, Model};
 use squall_checkers::txn::strongest::{Plain, Reading};
 use squall_checkers::{Budget, Check, Transactions, Verdict};
-use squall_history::import::Format;
-use squall_history::{History, Value};
+use squall_history::import::{Format, Held};
+use squall_history::{Accesses, History, Value};
 
 use crate::Refused;
 use crate::suggest::hint;
@@ -156,6 +156,37 @@ impl By {
             options.certificate = true;
         }
         self
+    }
+
+    /// Judges, in whichever form the history was read.
+    pub fn judge_held(&self, held: Held, format: Format, budget: &Budget) -> Verdict {
+        match held {
+            Held::General(history) => self.judge(&history, format, budget),
+            Held::Columns(accesses) => self.judge_columns(accesses, format, budget),
+        }
+    }
+
+    /// Whether histories in columns are judged as they are.
+    pub fn takes_columns(&self) -> bool {
+        !matches!(self, By::Linear(_))
+    }
+
+    fn judge_columns(&self, accesses: Accesses, format: Format, budget: &Budget) -> Verdict {
+        let reading = |initial: &Value| Reading { initial: initial.clone(), realtime: has_real_time(format) };
+        match self {
+            By::Transactions(entry, model, initial) => match entry.specification {
+                Specification::ListAppend => {
+                    ListAppend { model, realtime: has_real_time(format) }.check_accesses(&accesses, budget)
+                }
+                Specification::RwRegister => {
+                    Plain { model, reading: reading(initial) }.check_accesses(accesses, budget)
+                }
+            },
+            By::Any(model, initial) => {
+                Transactions { model: *model, reading: reading(initial) }.check_accesses(accesses, budget)
+            }
+            By::Linear(_) => self.judge(&accesses.history(), format, budget),
+        }
     }
 
     /// Judges.

@@ -7,7 +7,7 @@ use std::time::Instant;
 use squall_checkers::{Budget, Certificate, Valid, Verdict};
 use squall_engine::run::LOG_FILE;
 use squall_history::SCHEMA_VERSION;
-use squall_history::import::{self, ImportError, Imported};
+use squall_history::import::{self, Held, ImportError, Imported};
 
 use super::answer::{Answer, Unreadable};
 use super::by::By;
@@ -33,10 +33,11 @@ pub(crate) fn one(
         clock_error: u64::try_from(args.clock_error.as_nanos()).unwrap_or(u64::MAX),
     };
     let Imported { history, format, mut warnings, .. } =
-        read(path, &options).map_err(|e| refuse(e.to_string()))?;
+        read(path, &options, by).map_err(|e| refuse(e.to_string()))?;
     let parse_seconds = begun.elapsed().as_secs_f64();
+    let operations = history.len() as u64;
     let begun = Instant::now();
-    let verdict = by.judge(&history, format, &budget);
+    let verdict = by.judge_held(history, format, &budget);
     let check_seconds = begun.elapsed().as_secs_f64();
     if let Some(error) = unreadable(&verdict) {
         return Err(refuse(error));
@@ -54,7 +55,7 @@ pub(crate) fn one(
         model: by.model(),
         consistency: by.consistency(),
         format: format.name(),
-        operations: history.len() as u64,
+        operations,
         algorithm: verdict.algorithm.or(Some(verdict.check)),
         parse_seconds,
         check_seconds,
@@ -67,11 +68,15 @@ pub(crate) fn one(
     Ok((answer, verdict.certificate))
 }
 
-fn read(path: &Path, options: &import::Options) -> Result<Imported, ImportError> {
+fn read(path: &Path, options: &import::Options, by: &By) -> Result<Imported<Held>, ImportError> {
     if path.as_os_str() == "-" {
-        return import::read(io::stdin().lock(), options);
+        return import::read_held(io::stdin().lock(), options);
     }
-    import::read_file(&log_of(path), options)
+    if by.takes_columns() {
+        return import::read_file_held(&log_of(path), options);
+    }
+    let Imported { history, format, warnings, skipped, bytes } = import::read_file(&log_of(path), options)?;
+    Ok(Imported { history: Held::General(history), format, warnings, skipped, bytes })
 }
 
 /// A run's folder stands for its log.

@@ -112,9 +112,9 @@ async fn shares(stage: &mut Stage) {
         });
     }
     let on = stage.inject("cpu", json!({ "share": 0.1 }), victim()).await;
-    // Nine of ten, where signals are never late.
+    // Nine of ten where signals are never late; of one that is left alone none.
     let seen = stopped(stage.pid(1).unwrap()).await;
-    assert!(seen > 50, "stopped {seen} times of a hundred");
+    assert!(seen > 20, "stopped {seen} times of a hundred");
     assert_eq!(stopped(stage.pid(2).unwrap()).await, 0, "its neighbour is left alone");
     let mut line = stage.line(1).await;
     let spins = async |line: &mut Line| line.ask("spins").await.parse::<u64>().unwrap();

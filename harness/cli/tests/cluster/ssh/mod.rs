@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
-use lab::{UNMARKED, Lab, block_on};
+use lab::{Lab, UNMARKED, block_on};
 
 use crate::support::{Done, finish, run, wait_until};
 

@@ -1,7 +1,8 @@
 // The timeline: a lane a worker, its processes one after the other. Drag or arrows move it; + and −, Ctrl with
 // the wheel, or two fingers zoom. It draws what the page holds; what would cover each other is drawn as one.
 const timeline = (() => {
-  const canvas = $("timeline"), tip = $("tip"), context = canvas.getContext("2d");
+  const canvas = $("timeline"), tip = $("tip");
+  let context = canvas.getContext("2d");
   const LEFT = 64, RIGHT = 12, TOP = 20, BOTTOM = 22, LANES = 240;
   const STRUCK = 4;
   const end = (i) => took[i] < 0 ? data.end : start[i] + took[i];
@@ -59,9 +60,29 @@ const timeline = (() => {
     context.beginPath();
     context.rect(LEFT, 0, width - LEFT - RIGHT, height);
     context.clip();
-    lanes.forEach(draw_lane);
+    const held = strip(scale), across = (held.to - held.from) / (view.to - view.from) * (width - LEFT - RIGHT);
+    context.drawImage(held.canvas, x(held.from), 0, across, height);
+    lanes.forEach(draw_labels);
     context.restore();
     draw_names();
+  }
+  // The operations of the view and of as much again on either side, drawn once: moving only shifts them.
+  let kept = null;
+  function strip(scale) {
+    const span = view.to - view.from, key = [span, width, scale, chosen, colours.ok, colours.card].join();
+    if (kept && kept.key === key && kept.from <= view.from && kept.to >= view.to) return kept;
+    const from = Math.max(all.from, view.from - span), to = Math.min(all.to, view.to + span);
+    const across = Math.ceil((to - from) / span * (width - LEFT - RIGHT));
+    const onto = kept?.canvas ?? document.createElement("canvas"), outer = [context, view, width];
+    onto.width = Math.max(1, Math.round(across * scale));
+    onto.height = Math.round(height * scale);
+    context = onto.getContext("2d");
+    context.setTransform(scale, 0, 0, scale, -LEFT * scale, 0);
+    view = { from, to };
+    width = LEFT + across + RIGHT;
+    lanes.forEach(draw_lane);
+    [context, view, width] = outer;
+    return kept = { canvas: onto, from, to, key };
   }
   function draw_faults() {
     for (const [from, to, , kind, nodes] of data.faults) {
@@ -144,9 +165,11 @@ const timeline = (() => {
       context.lineWidth = 2;
       context.strokeRect(a - 1, y - 1, Math.max(3, b - a + 2), h + 2);
     }
-    if (h >= 10) draw_labels(lane, y + h - 3);
   }
-  function draw_labels(lane, baseline) {
+  function draw_labels(lane, row) {
+    const h = Math.max(2, lane_height - STRUCK - 1), baseline = TOP + row * lane_height + 1 + h - 3;
+    // Where not even the longest has room there is nothing to look for.
+    if (h < 10 || x(view.from + lane.longest) - LEFT < 40) return;
     context.textAlign = "left";
     context.fillStyle = colours.ink;
     for (let k = first(lane, view.from - lane.longest), drawn = 0; k < lane.ops.length && drawn < 40; k++) {

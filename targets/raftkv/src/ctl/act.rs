@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::args::{Action, Options};
 use super::failure::Failure;
-use super::show::{self, Shown};
+use super::show::{self, Answers, Shown};
 use crate::client::{Client, ClientError, Hash, Status};
 
 /// One command.
@@ -181,13 +181,10 @@ async fn hash(options: &Options, endpoint: &str) -> Result<(Client, Hash), Clien
     Ok((client, answer))
 }
 
-/// An endpoint and what it answered.
-type Told<'a, T> = (&'a str, Result<T, ClientError>);
-
 /// Asks every endpoint; an error only if none answers.
 async fn everywhere<'a, T, F>(
     options: &'a Options,
-    show: fn(Vec<Told<'a, T>>) -> Shown,
+    show: fn(Answers<'a, T>) -> Shown,
     ask: impl Fn(&'a Options, &'a str) -> F,
 ) -> Result<Shown, Failure>
 where

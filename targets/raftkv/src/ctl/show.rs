@@ -12,6 +12,9 @@ pub struct Shown {
     pub yes: bool,
 }
 
+/// What each endpoint answered.
+pub type Answers<'a, T> = Vec<(&'a str, Result<T, ClientError>)>;
+
 fn shown(text: String, json: Value, yes: bool) -> Shown {
     Shown { text, json, yes }
 }
@@ -108,7 +111,7 @@ pub fn compacted(complete_after: u64) -> Shown {
 }
 
 /// One line an endpoint; no if one of them did not answer.
-pub fn statuses(answers: Vec<(&str, Result<Status, ClientError>)>) -> Shown {
+pub fn statuses(answers: Answers<'_, Status>) -> Shown {
     let yes = answers.iter().all(|(_, answer)| answer.is_ok());
     let (mut text, mut json) = (String::new(), Vec::new());
     for (endpoint, answer) in answers {
@@ -130,7 +133,7 @@ pub fn statuses(answers: Vec<(&str, Result<Status, ClientError>)>) -> Shown {
 }
 
 /// One line an endpoint; no if two that have applied the same differ, or one did not answer.
-pub fn hashes(answers: Vec<(&str, Result<Hash, ClientError>)>) -> Shown {
+pub fn hashes(answers: Answers<'_, Hash>) -> Shown {
     let mut yes = answers.iter().all(|(_, answer)| answer.is_ok());
     let known: Vec<&Hash> = answers.iter().filter_map(|(_, answer)| answer.as_ref().ok()).collect();
     yes &= known.iter().all(|a| known.iter().all(|b| a.applied != b.applied || a.hash == b.hash));

@@ -12,6 +12,7 @@
 //! answer, and nothing else. How late a watcher is told is not judged, nor whether a value before is given at all:
 //! it may be compacted away.
 
+mod deletes;
 mod facts;
 mod log;
 
@@ -45,7 +46,10 @@ impl Check for Watch {
         let mut found = Vec::new();
         facts.slices.iter().for_each(|slice| well_formed(slice, &mut found));
         let log = Log::of(&facts, &mut found);
-        revisions_in_order(&facts, &log, &mut found);
+        let known = Known::of(&facts);
+        revisions_in_order(&facts, &log, &known, &mut found);
+        let there = |rank| known.before(rank).map_or(0, |(revision, _)| revision);
+        deletes::have_their_makers(&facts, &log, there, &mut found);
         let mut before = (0, 0);
         for slice in &facts.slices {
             complete(slice, &log, &mut found);
@@ -80,25 +84,38 @@ fn bad(kind: &str, text: String, operations: Vec<u32>) -> Anomaly {
     anomaly(NAME, kind, text, operations)
 }
 
-/// Revisions grow with time: a change makes a later one than any that was there before it began, as those who made
-/// them or watched them know.
-fn revisions_in_order(facts: &Facts<'_>, log: &Log<'_, '_>, found: &mut Vec<Anomaly>) {
-    // (rank of its end, revision, by whom)
-    let made = facts.changes.iter().filter_map(|c| Some((c.completed, c.at()?, c.index)));
-    let told =
-        facts.slices.iter().filter_map(|s| Some((s.completed, s.told().map(|t| t.revision).max()?, s.index)));
-    let mut ends: Vec<(u32, i64, u32)> = made.chain(told).collect();
-    ends.sort_unstable();
-    let mut all: Vec<(i64, &Change<'_>)> = facts.changes.iter().filter_map(|c| Some((c.at()?, c))).collect();
-    all.extend(log.placed());
-    all.sort_unstable_by_key(|(_, c)| c.invoked);
-    let (mut next, mut greatest) = (0, None::<(i64, u32)>);
-    for (at, change) in all {
-        while let Some((_, revision, by)) = ends.get(next).filter(|end| end.0 < change.invoked) {
-            greatest = greatest.max(Some((*revision, *by)));
-            next += 1;
+/// What was certainly there when: ranks with the greatest revision that was known by then, and to whom.
+struct Known(Vec<(u32, i64, u32)>);
+
+impl Known {
+    fn of(facts: &Facts<'_>) -> Self {
+        let made = facts.changes.iter().filter_map(|c| Some((c.completed, c.at()?, c.index)));
+        let told = facts
+            .slices
+            .iter()
+            .filter_map(|s| Some((s.completed, s.told().map(|told| told.revision).max()?, s.index)));
+        let mut ends: Vec<(u32, i64, u32)> = made.chain(told).collect();
+        ends.sort_unstable();
+        let mut greatest = (i64::MIN, 0);
+        for (_, revision, by) in &mut ends {
+            greatest = greatest.max((*revision, *by));
+            (*revision, *by) = greatest;
         }
-        if let Some((newer, by)) = greatest.filter(|g| g.0 >= at) {
+        Known(ends)
+    }
+
+    /// The greatest revision that was there before this rank, and who knew it.
+    fn before(&self, rank: u32) -> Option<(i64, u32)> {
+        let next = self.0.partition_point(|end| end.0 < rank);
+        self.0[..next].last().map(|(_, revision, by)| (*revision, *by))
+    }
+}
+
+/// Revisions grow with time: a change makes a later one than any that was there before it began.
+fn revisions_in_order(facts: &Facts<'_>, log: &Log<'_, '_>, known: &Known, found: &mut Vec<Anomaly>) {
+    let acknowledged = facts.changes.iter().filter_map(|c| Some((c.at()?, c)));
+    for (at, change) in acknowledged.chain(log.placed()) {
+        if let Some((newer, by)) = known.before(change.invoked).filter(|(newer, _)| *newer >= at) {
             let text = format!(
                 "#{} made revision {at}, although revision {newer} was there before it began, as #{by} shows.",
                 change.index
@@ -211,5 +228,7 @@ fn too_much(refused: &facts::Compacted, facts: &Facts<'_>, found: &mut Vec<Anoma
     }
 }
 
+#[cfg(test)]
+mod brute;
 #[cfg(test)]
 mod tests;

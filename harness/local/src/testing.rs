@@ -30,6 +30,9 @@ pub enum Need {
     Can(Capability),
     /// A program on the PATH, and the Debian package that has it.
     Program(&'static str, &'static str),
+    /// A program that no package brings, under the path that this environment variable names. Such a test is ignored
+    /// without it whatever is required: nobody can be asked to have it.
+    Named(&'static str),
     /// To run as root.
     Root,
 }
@@ -83,9 +86,12 @@ pub fn main(tests: Vec<Test>) -> ExitCode {
 }
 
 fn trial(test: Test, require: bool) -> Trial {
-    Trial::ignorable_test(test.name, move || match test.needs.iter().find_map(missing) {
-        Some(reason) if require => Err(Failed::from(format!("SQUALL_REQUIRE=all, but {reason}"))),
-        Some(reason) => Ok(Completion::ignored_with(reason)),
+    let lacking = move |test: &Test| test.needs.iter().find_map(|need| Some((need.clone(), missing(need)?)));
+    Trial::ignorable_test(test.name.clone(), move || match lacking(&test) {
+        Some((need, reason)) if require && !matches!(need, Need::Named(_)) => {
+            Err(Failed::from(format!("SQUALL_REQUIRE=all, but {reason}")))
+        }
+        Some((_, reason)) => Ok(Completion::ignored_with(reason)),
         None => {
             (test.run)();
             Ok(Completion::Completed)
@@ -107,6 +113,11 @@ pub fn missing(need: &Need) -> Option<String> {
             let found = std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
             (!found).then(|| format!("{program} is not on the PATH (apt-get install {package})"))
         }
+        Need::Named(variable) => match std::env::var_os(variable) {
+            Some(path) if std::path::Path::new(&path).is_file() => None,
+            Some(path) => Some(format!("{variable} names {path:?}, which is no file")),
+            None => Some(format!("{variable} does not say where the program is")),
+        },
         Need::Root => (!nix::unistd::geteuid().is_root()).then(|| "this needs root".to_owned()),
     }
 }

@@ -10,8 +10,12 @@ use crate::Anomaly;
 /// See the module. Revisions of which nobody knows anything are absent.
 #[derive(Debug, Default)]
 pub(super) struct Log<'f, 'a> {
+    /// What must be told.
     revisions: BTreeMap<i64, BTreeMap<&'a Value, Entry<'a>>>,
+    /// What each key held from a revision on, told or not: a delete of nothing is no event, and leaves nothing.
     of_key: BTreeMap<&'a Value, BTreeMap<i64, &'a Value>>,
+    /// Which change made a revision, where that is known.
+    made: BTreeMap<i64, &'f Change<'a>>,
     /// What watchers covered: disjoint, first revision to last.
     covered: BTreeMap<i64, i64>,
     /// Changes without an answer that were seen, with their revision.
@@ -67,11 +71,6 @@ impl<'f, 'a> Log<'f, 'a> {
     pub fn of(facts: &'f Facts<'a>, found: &mut Vec<Anomaly>) -> Self {
         let mut log = Log::default();
         log.cover(facts);
-        for change in &facts.changes {
-            if let Some(at) = change.at() {
-                log.write(change, at);
-            }
-        }
         let mut puts = Puts::of(facts);
         for slice in &facts.slices {
             for told in slice.told().filter(|told| !told.value.is_nil()) {
@@ -79,20 +78,21 @@ impl<'f, 'a> Log<'f, 'a> {
             }
         }
         log.placed = puts.seen.values().copied().collect();
-        for (at, change) in log.placed.clone() {
-            log.write(change, at);
+        log.one_change_a_revision(facts, found);
+        for (at, change) in log.made.clone() {
+            for (key, value) in change.puts() {
+                log.insert(key, value, at, Source::Wrote(change.index));
+            }
         }
-        let unseen =
-            facts.changes.iter().filter(|c| c.said == Said::Unknown && !puts.seen.contains_key(&c.index));
-        log.loose = unseen.flat_map(|c| c.writes.iter().map(|(key, _)| *key)).collect();
+        let unseen = |c: &&Change<'a>| c.said == Said::Unknown && !puts.seen.contains_key(&c.index);
+        log.loose =
+            facts.changes.iter().filter(unseen).flat_map(|c| c.writes.iter().map(|(key, _)| *key)).collect();
         for slice in &facts.slices {
             for told in slice.told() {
                 log.told(told.key, told.value, told.revision, slice.index, found);
             }
         }
-        log.acknowledged_deletes(facts);
-        deletes_have_their_makers(&log, facts, found);
-        log.one_change_a_revision(facts, found);
+        log.known_deletes();
         log
     }
 
@@ -108,12 +108,6 @@ impl<'f, 'a> Log<'f, 'a> {
                 }
                 _ => drop(self.covered.insert(from, to)),
             }
-        }
-    }
-
-    fn write(&mut self, change: &Change<'a>, at: i64) {
-        for (key, value) in change.puts() {
-            self.insert(key, value, at, Source::Wrote(change.index));
         }
     }
 
@@ -133,33 +127,34 @@ impl<'f, 'a> Log<'f, 'a> {
         }
     }
 
-    /// An acknowledged delete must be told of if something was certainly there. (One that was told of already is
-    /// there.)
-    fn acknowledged_deletes(&mut self, facts: &Facts<'a>) {
-        let mut deletes: Vec<(i64, &'a Value, u32)> = Vec::new();
-        for change in &facts.changes {
-            if let Some(at) = change.at() {
-                deletes.extend(change.deletes().map(|key| (at, key, change.index)));
-            }
-        }
-        deletes.sort_unstable();
-        for (at, key, by) in deletes {
-            if matches!(self.before(key, at), Before::Present(_)) {
-                self.insert(key, &Value::Nil, at, Source::Wrote(by));
+    /// A delete whose revision is known must be told of if something was certainly there. (One that was told of
+    /// already is there.)
+    fn known_deletes(&mut self) {
+        for (at, change) in self.made.clone() {
+            for key in change.deletes() {
+                if matches!(self.before(key, at), Before::Present(_)) {
+                    self.insert(key, &Value::Nil, at, Source::Wrote(change.index));
+                }
+                self.of_key.entry(key).or_default().entry(at).or_insert(&Value::Nil);
             }
         }
     }
 
     /// Two changes never share a revision.
-    fn one_change_a_revision(&self, facts: &Facts<'_>, found: &mut Vec<Anomaly>) {
-        let mut of: BTreeMap<i64, &Change<'_>> = BTreeMap::new();
+    fn one_change_a_revision(&mut self, facts: &'f Facts<'a>, found: &mut Vec<Anomaly>) {
         let acknowledged = facts.changes.iter().filter_map(|c| Some((c.at()?, c)));
-        for (at, change) in acknowledged.chain(self.placed()) {
-            if let Some(other) = of.insert(at, change).filter(|other| other.index != change.index) {
+        for (at, change) in acknowledged.chain(self.placed.clone()) {
+            let other = *self.made.entry(at).or_insert(change);
+            if other.index != change.index {
                 let text = format!("#{} and #{} both made revision {at}.", other.index, change.index);
                 found.push(bad("revision-given-twice", text, vec![other.index, change.index]));
             }
         }
+    }
+
+    /// The change that made a revision, if that is known.
+    pub fn maker(&self, at: i64) -> Option<&'f Change<'a>> {
+        self.made.get(&at).copied()
     }
 
     /// Known revisions with their changes, from the first to the last of these.
@@ -190,9 +185,21 @@ impl<'f, 'a> Log<'f, 'a> {
         from > to || self.covered.range(..=from).next_back().is_some_and(|(_, end)| *end >= to)
     }
 
-    /// Whether nothing can have happened to a key in between that is not known.
+    /// Whether nothing can have happened to a key in between that is not known: every revision was watched, or it
+    /// is known who made it, or nobody is left who may have made it.
     fn is_whole(&self, key: &Value, from: i64, to: i64) -> bool {
-        !self.loose.contains(key) || self.covers(from, to)
+        if !self.loose.contains(key) {
+            return true;
+        }
+        let mut at = from;
+        while at <= to {
+            match self.covered.range(..=at).next_back() {
+                Some((_, end)) if *end >= at => at = end + 1,
+                _ if self.made.contains_key(&at) => at += 1,
+                _ => return false,
+            }
+        }
+        true
     }
 
     /// What a key held just before a revision.
@@ -258,51 +265,6 @@ impl<'f, 'a> Puts<'f, 'a> {
                     wrong("contradiction", format!("what #{by} wrote was seen at revision {first} before"));
                 }
             }
-        }
-    }
-}
-
-/// Each delete that somebody was told of has somebody who may have made it, each of those at one revision.
-fn deletes_have_their_makers(log: &Log<'_, '_>, facts: &Facts<'_>, found: &mut Vec<Anomaly>) {
-    let mut sure: BTreeSet<(i64, &Value)> = BTreeSet::new();
-    // Without an answer and without a put that shows where they are: each may be anywhere, once.
-    let mut anywhere: BTreeMap<&Value, Vec<&Change<'_>>> = BTreeMap::new();
-    let acknowledged = facts.changes.iter().filter_map(|c| Some((c.at()?, c)));
-    for (at, change) in acknowledged.chain(log.placed()) {
-        sure.extend(change.deletes().map(|key| (at, key)));
-    }
-    for change in facts.changes.iter().filter(|c| c.said == Said::Unknown && c.puts().next().is_none()) {
-        change.deletes().for_each(|key| anywhere.entry(key).or_default().push(change));
-    }
-    for slice in &facts.slices {
-        for told in slice.told().filter(|told| told.value.is_nil()) {
-            let (key, at) = (told.key, told.revision);
-            let may = anywhere.get(key).is_some_and(|all| all.iter().any(|c| c.invoked < slice.completed));
-            if !sure.contains(&(at, key)) && !may {
-                let text = format!(
-                    "#{} was told that key {key} was deleted at revision {at}, which nobody did.",
-                    slice.index
-                );
-                found.push(bad("invented", text, vec![slice.index]));
-            }
-        }
-    }
-    for (key, makers) in anywhere {
-        let unexplained: Vec<i64> = log
-            .of_key
-            .get(key)
-            .into_iter()
-            .flatten()
-            .filter(|(at, value)| value.is_nil() && !sure.contains(&(**at, key)))
-            .map(|(at, _)| *at)
-            .collect();
-        if unexplained.len() > makers.len() {
-            let text = format!(
-                "Watchers were told that key {key} was deleted at revisions {unexplained:?} without an acknowledged \
-                 delete, and only {} may have done that.",
-                makers.len()
-            );
-            found.push(bad("invented", text, makers.iter().map(|c| c.index).collect()));
         }
     }
 }

@@ -47,6 +47,23 @@ pub fn zookeeper_reads_want_a_sync() {
     as_expected(&campaign("zookeeper", "sync-reads.yaml"));
 }
 
+/// Names an executable of etcd 3.5.0: `examples/etcd-divergence` says how to get it.
+pub const ETCD_3_5_0: &str = "SQUALL_ETCD_3_5_0";
+
+/// A node that is killed between two steps applies an entry twice, and differs from the others for good.
+pub fn replicas_of_etcd_3_5_0_diverge() {
+    let binary = std::env::var(ETCD_3_5_0).expect("the test needs it");
+    let dir = tempfile::tempdir().expect("a folder");
+    let text = std::fs::read_to_string(example("etcd-divergence", "campaign.yaml")).expect("the example");
+    assert!(text.contains("./etcd-3.5.0"), "{text}");
+    let path = dir.path().join("campaign.yaml");
+    std::fs::write(&path, text.replace("./etcd-3.5.0", &binary)).expect("own folder");
+    let store = dir.path().join("store");
+    let done = finish(squall().arg("run").arg(path).arg("--store").arg(store).args(["--format", "json"]));
+    as_expected(&done);
+    assert!(done.json.to_string().contains("diverged-replicas"), "{}", done.json);
+}
+
 /// A client in one loop: whoever waits holds up the rest. LIMIT is how long it waits, TRIES how often it tries.
 const ONE_LOOP: &str = r#"
 import json, socket, sys

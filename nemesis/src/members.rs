@@ -108,8 +108,14 @@ impl Fault for Membership {
         nodes.truncate(1);
         let node = nodes[0];
         // A change that is pending is finished before another begins.
-        if deployment.roll.is_pending() {
-            let description = "changed nothing: an earlier change of members is still pending".into();
+        let pending = deployment.roll.is_pending().then_some("an earlier change of members is still pending");
+        // Healthy nodes that are out are no majority to those whose disks are harmed. Shrinking asks for worse.
+        let too_few = || {
+            let harmed = deployment.excuses.within_minority(&nodes, deployment.nodes.len()).is_empty();
+            (kind != Kind::Shrink && harmed).then_some("as many nodes as a minority have been harmed already")
+        };
+        if let Some(why) = pending.or_else(too_few) {
+            let description = format!("changed nothing: {why}");
             return Ok(Box::new(Removed { node, kind, description, standing: Standing::Member }));
         }
         if kind == Kind::Shrink {

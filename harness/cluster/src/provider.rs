@@ -105,6 +105,11 @@ pub trait Provider: Send + Sync + std::fmt::Debug {
         None
     }
 
+    /// How many nodes a cluster of it can have at most, where that is known before one is made.
+    fn most_nodes(&self) -> Option<usize> {
+        None
+    }
+
     /// Makes a cluster, or says why not and leaves nothing behind.
     async fn provision(&self, spec: &ClusterSpec) -> Result<Cluster, Error>;
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::Value as Json;
+use squall_cluster::Provider;
 use squall_cluster::attach::{AttachFile, AttachProvider};
-use squall_cluster::{Found, Provider};
 use squall_engine::protocol::Fault;
 
 use super::provider::{FileOption, ProviderChoice, ProviderKind};
@@ -91,9 +91,14 @@ impl Campaign {
     }
 }
 
-/// Refuses runs that a cluster which runs already cannot bear.
-pub(crate) fn bearable(found: Option<&Found>, plans: &[RunPlan], parallel: u32) -> Result<(), Refused> {
-    let Some(found) = found else { return Ok(()) };
+/// Refuses runs of more nodes than there are, and those that a cluster which runs already cannot bear.
+pub(crate) fn bearable(provider: &dyn Provider, plans: &[RunPlan], parallel: u32) -> Result<(), Refused> {
+    let more = |most: usize| plans.iter().find(|p| p.nodes as usize > most).map(|p| (p, most));
+    if let Some((plan, most)) = provider.most_nodes().and_then(more) {
+        let (asked, name) = (plan.nodes, &plan.name);
+        return Err(Refused(format!("the provider has {most} nodes, but the run {name} asks for {asked}")));
+    }
+    let Some(found) = provider.found() else { return Ok(()) };
     if let Some(plan) = plans.iter().find(|p| p.nodes as usize != found.nodes) {
         let (has, asked, name) = (found.nodes, plan.nodes, &plan.name);
         return Err(Refused(format!(

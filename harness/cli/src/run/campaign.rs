@@ -44,7 +44,7 @@ pub fn run(registry: &Registry, args: &RunArgs) -> anyhow::Result<Exit> {
             say(&format!("without the fault `{}`: {}", d.fault, d.why));
         }
         let plans = campaign.resolve(registry)?;
-        bearable(provider.found().as_ref(), &plans, campaign.parallel)?;
+        bearable(&*provider, &plans, campaign.parallel)?;
         let stop = Stop::default();
         let _signals = Signals::watch(stop.clone())?;
         let night = open(&campaign, &plans, resumed)?;

@@ -87,7 +87,8 @@ pub fn disks() {
   - {at: 3500ms, fault: {stale-read: {share: 1.0}}, for: 1s, plan: {targets: one, nodes: [0]}}
   - {at: 6500ms, fault: {bit-flip: {files: '**/*.wal', bits: 20}}, for: 200ms, plan: {targets: one, nodes: [0]}}
   - {at: 7500ms, fault: {truncate: {files: '**/*.wal'}}, for: 200ms, plan: {targets: one, nodes: [1]}}
-  - {at: 8500ms, fault: lost-fsync, for: 200ms, plan: {targets: one, nodes: [2]}}\n";
+  - {at: 8500ms, fault: lost-fsync, for: 200ms, plan: {targets: one, nodes: [2]}}
+  - {at: 9s, fault: membership, for: 200ms, plan: {targets: one, nodes: [3]}}\n";
     let done = campaign(dir.path(), text);
     assert!(done.json["runs"][0]["checks"]["linearizable"]["valid"] == Json::Bool(true), "{}", done.json);
     assert_eq!(evidence(&done, "disk-error")["nodes_that_gave_up"], 1);
@@ -103,6 +104,9 @@ pub fn disks() {
     // Two of five disks are spoilt by then: a third would be more than a minority.
     let last = history.faults.iter().find(|f| f.kind == "lost-fsync").expect("it was planned");
     assert!(last.nodes.is_empty() && last.description.contains("harmed nobody"), "{last:?}");
+    // Nor may a healthy node go: what is left would have a majority only with a spoilt one.
+    let kept = history.faults.iter().find(|f| f.kind == "membership").expect("it was planned");
+    assert!(kept.effective == Some(false) && kept.description.contains("changed nothing"), "{kept:?}");
 }
 
 pub fn members_and_upgrades() {

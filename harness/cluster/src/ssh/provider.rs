@@ -75,6 +75,10 @@ impl Provider for SshProvider {
         Some(why.to_owned())
     }
 
+    fn most_nodes(&self) -> Option<usize> {
+        Some(self.inventory.hosts.len())
+    }
+
     async fn provision(&self, spec: &ClusterSpec) -> Result<Cluster, Error> {
         let busy = self.busy.clone().lock_owned().await;
         let there = self.inventory.hosts.len();

@@ -8,12 +8,11 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 use squall_checkers::Check;
 use squall_checkers::workload::causal_reverse::CausalReverse as Reversed;
-use squall_engine::generator::{Context, Generator, KeyPool, Next};
+use squall_engine::generator::{Generator, KeyPool};
 use squall_engine::protocol::{Setting, Workload, options};
-use squall_engine::{Error, Operation, units};
-use squall_history::Value;
+use squall_engine::{Error, units};
 
-use crate::common::number;
+use crate::common::Elements;
 
 /// Options of the workload.
 #[derive(Clone, Debug, Deserialize)]
@@ -66,12 +65,7 @@ impl Workload for CausalReverse {
 
     fn generator(&self, setting: &Setting) -> Box<dyn Generator> {
         let o = &self.options;
-        Box::new(Traffic {
-            reads: o.reads,
-            keys: KeyPool::new(setting.seed, o.keys, 0.0, o.life_min, o.life_max),
-            add: "add".into(),
-            read: "read".into(),
-        })
+        Box::new(Elements::new(KeyPool::new(setting.seed, o.keys, 0.0, o.life_min, o.life_max), o.reads))
     }
 
     fn checks(&self, consistency: &str) -> Result<Vec<Box<dyn Check>>, Error> {
@@ -86,26 +80,6 @@ impl Workload for CausalReverse {
 
     fn floors(&self) -> Vec<(&'static str, u64)> {
         vec![("add", 10), ("read", 10)]
-    }
-}
-
-#[derive(Debug)]
-struct Traffic {
-    reads: f64,
-    keys: KeyPool,
-    add: Arc<str>,
-    read: Arc<str>,
-}
-
-impl Generator for Traffic {
-    fn next(&mut self, ctx: &mut Context) -> Next {
-        let key = self.keys.pick(&mut ctx.rng, ctx.due).into();
-        let op = if ctx.rng.chance(self.reads) {
-            Operation::read(&self.read, key, Value::Nil)
-        } else {
-            Operation::new(&self.add, key, Value::Int(number(ctx) as i64))
-        };
-        Next::Op(op.on("set"), ctx.due)
     }
 }
 

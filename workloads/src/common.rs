@@ -1,15 +1,44 @@
-//! What several workloads share: numbers that are unique over a run, and models by name.
+//! What several workloads share: numbers that are unique over a run, traffic on sets, and models by name.
+
+use std::sync::Arc;
 
 use squall_checkers::Check;
 use squall_checkers::txn::models::{Model, implied, model};
 use squall_checkers::txn::strongest::{Plain, Reading};
-use squall_engine::Error;
-use squall_engine::generator::Context;
+use squall_engine::generator::{Context, Generator, KeyPool, Next};
+use squall_engine::{Error, Operation};
 use squall_history::Value;
 
 /// The number of this operation, unique over the run, from 0.
 pub(crate) fn number(ctx: &Context) -> u64 {
     ctx.index * ctx.workers as u64 + ctx.worker as u64
+}
+
+/// Unique elements are added to sets that live for a while; a share of the operations reads a whole set.
+#[derive(Debug)]
+pub(crate) struct Elements {
+    keys: KeyPool,
+    reads: f64,
+    add: Arc<str>,
+    read: Arc<str>,
+}
+
+impl Elements {
+    pub(crate) fn new(keys: KeyPool, reads: f64) -> Self {
+        Elements { keys, reads, add: "add".into(), read: "read".into() }
+    }
+}
+
+impl Generator for Elements {
+    fn next(&mut self, ctx: &mut Context) -> Next {
+        let key = self.keys.pick(&mut ctx.rng, ctx.due).into();
+        let op = if ctx.rng.chance(self.reads) {
+            Operation::read(&self.read, key, Value::Nil)
+        } else {
+            Operation::new(&self.add, key, Value::Int(number(ctx) as i64))
+        };
+        Next::Op(op.on("set"), ctx.due)
+    }
 }
 
 /// What a store promises for single operations, said of transactions.

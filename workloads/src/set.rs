@@ -9,10 +9,12 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 use squall_checkers::Check;
 use squall_checkers::workload::set_full::SetFull;
-use squall_engine::generator::{Context, FinalReads, Generator, Key, KeyPool, Next};
+use squall_engine::generator::{FinalReads, Generator, Key, KeyPool};
 use squall_engine::protocol::{Setting, Workload, options};
 use squall_engine::{Error, Operation, units};
 use squall_history::Value;
+
+use crate::common::Elements;
 
 /// Options of the workload.
 #[derive(Clone, Debug, Deserialize)]
@@ -70,12 +72,7 @@ impl Workload for Set {
     }
 
     fn generator(&self, setting: &Setting) -> Box<dyn Generator> {
-        Box::new(Traffic {
-            reads: self.options.reads,
-            keys: self.keys(setting),
-            add: "add".into(),
-            read: "read".into(),
-        })
+        Box::new(Elements::new(self.keys(setting), self.options.reads))
     }
 
     fn finish(&self, setting: &Setting) -> Option<Box<dyn Generator>> {
@@ -97,26 +94,5 @@ impl Workload for Set {
 
     fn floors(&self) -> Vec<(&'static str, u64)> {
         vec![("add", 10), ("read", 10)]
-    }
-}
-
-#[derive(Debug)]
-struct Traffic {
-    reads: f64,
-    keys: KeyPool,
-    add: Arc<str>,
-    read: Arc<str>,
-}
-
-impl Generator for Traffic {
-    fn next(&mut self, ctx: &mut Context) -> Next {
-        let key = self.keys.pick(&mut ctx.rng, ctx.due).into();
-        let op = if ctx.rng.chance(self.reads) {
-            Operation::read(&self.read, key, Value::Nil)
-        } else {
-            let element = ctx.index * ctx.workers as u64 + ctx.worker as u64;
-            Operation::new(&self.add, key, Value::Int(element as i64))
-        };
-        Next::Op(op.on(ON), ctx.due)
     }
 }

@@ -31,7 +31,7 @@ fn all_are_valid_on(target: &str, more: &[&str]) {
     let dir = store();
     let workloads = [&[ALL][..], more].concat().join(", ");
     let text = format!(
-        "name: all\nseed: 9\nnodes: 3\nrate: 200\ntime_limit: 3s\nwarm_up: 0s\nparallel: 5\ntargets: [{target}]\n\
+        "name: all\nseed: 9\nnodes: 3\nrate: 200\ntime_limit: 5s\nwarm_up: 0s\nparallel: 4\ntargets: [{target}]\n\
          workloads: [{workloads}]\nfaults: [none]\n"
     );
     let done = campaign(dir.path(), &text);

@@ -166,17 +166,22 @@ async fn leader(options: &Options) -> Result<Client, Failure> {
 }
 
 async fn status(options: &Options, endpoint: &str) -> Result<(Client, Status), ClientError> {
-    let mut client = connect(options, endpoint).await?;
-    let limit = Duration::from_millis(options.timeout_millis);
-    let answer = tokio::time::timeout(limit, client.status()).await;
-    let answer = answer.unwrap_or_else(|_| Err(silent(&client)))?;
-    Ok((client, answer))
+    answer(options, endpoint, Client::status).await
 }
 
 async fn hash(options: &Options, endpoint: &str) -> Result<(Client, Hash), ClientError> {
+    answer(options, endpoint, Client::hash).await
+}
+
+/// What one endpoint answers in time.
+async fn answer<T>(
+    options: &Options,
+    endpoint: &str,
+    ask: impl AsyncFnOnce(&mut Client) -> Result<T, ClientError>,
+) -> Result<(Client, T), ClientError> {
     let mut client = connect(options, endpoint).await?;
     let limit = Duration::from_millis(options.timeout_millis);
-    let answer = tokio::time::timeout(limit, client.hash()).await;
+    let answer = tokio::time::timeout(limit, ask(&mut client)).await;
     let answer = answer.unwrap_or_else(|_| Err(silent(&client)))?;
     Ok((client, answer))
 }

@@ -21,7 +21,6 @@ pub struct Acyclic {
     seen: Vec<bool>,
     later: Vec<u32>,
     earlier: Vec<u32>,
-    todo: Vec<u32>,
 }
 
 impl Acyclic {
@@ -52,9 +51,15 @@ impl Acyclic {
             return false;
         }
         if high > low {
-            let free = self.search_later(to, from, high);
+            let place = &self.place;
+            search(to, (&self.out, &self.out_edges), &mut self.seen, &mut self.later, |n| {
+                place[n as usize] <= high
+            });
+            let free = !self.seen[from as usize];
             if free {
-                self.search_earlier(from, low);
+                search(from, (&self.into, &self.into_edges), &mut self.seen, &mut self.earlier, |n| {
+                    place[n as usize] > low
+                });
                 self.reorder();
             }
             for node in self.later.drain(..).chain(self.earlier.drain(..)) {
@@ -70,50 +75,6 @@ impl Acyclic {
         true
     }
 
-    /// Everything that is reached from `to` and lies no later than `high`. False if `from` is.
-    fn search_later(&mut self, to: u32, from: u32, high: u32) -> bool {
-        self.todo.clear();
-        self.todo.push(to);
-        self.seen[to as usize] = true;
-        self.later.push(to);
-        while let Some(node) = self.todo.pop() {
-            let mut edge = self.out[node as usize];
-            while edge != END {
-                let (next, after) = self.out_edges[edge as usize];
-                if next == from {
-                    return false;
-                }
-                if self.place[next as usize] < high && !self.seen[next as usize] {
-                    self.seen[next as usize] = true;
-                    self.later.push(next);
-                    self.todo.push(next);
-                }
-                edge = after;
-            }
-        }
-        true
-    }
-
-    /// Everything that reaches `from` and lies no earlier than `low`.
-    fn search_earlier(&mut self, from: u32, low: u32) {
-        self.todo.clear();
-        self.todo.push(from);
-        self.seen[from as usize] = true;
-        self.earlier.push(from);
-        while let Some(node) = self.todo.pop() {
-            let mut edge = self.into[node as usize];
-            while edge != END {
-                let (next, after) = self.into_edges[edge as usize];
-                if self.place[next as usize] > low && !self.seen[next as usize] {
-                    self.seen[next as usize] = true;
-                    self.earlier.push(next);
-                    self.todo.push(next);
-                }
-                edge = after;
-            }
-        }
-    }
-
     /// Puts all earlier ones before all later ones, on the places that they have together.
     fn reorder(&mut self) {
         let place = &self.place;
@@ -124,6 +85,32 @@ impl Acyclic {
         places.sort_unstable();
         for (&node, place) in self.earlier.iter().chain(&self.later).zip(places) {
             self.place[node as usize] = place;
+        }
+    }
+}
+
+/// Everything that is reached over these edges and lies within the bounds, the start included, into `found`, which
+/// was empty.
+fn search(
+    start: u32,
+    (first, edges): (&[u32], &[(u32, u32)]),
+    seen: &mut [bool],
+    found: &mut Vec<u32>,
+    within: impl Fn(u32) -> bool,
+) {
+    seen[start as usize] = true;
+    found.push(start);
+    let mut next = 0;
+    while let Some(&node) = found.get(next) {
+        next += 1;
+        let mut edge = first[node as usize];
+        while edge != END {
+            let (other, after) = edges[edge as usize];
+            if within(other) && !seen[other as usize] {
+                seen[other as usize] = true;
+                found.push(other);
+            }
+            edge = after;
         }
     }
 }

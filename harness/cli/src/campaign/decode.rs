@@ -49,6 +49,7 @@ fn read(node: &Node, campaign: &mut Campaign) -> Result<(), Complaint> {
     f.set("lanes", &mut campaign.lanes, |n| Ok(Some(whole(n, 1, 64)? as u32)))?;
     f.set("watchdog", &mut campaign.watchdog, |n| positive_duration(n).map(Some))?;
     f.set("pcap", &mut campaign.pcap, flag)?;
+    f.set("stop_on_anomaly", &mut campaign.stop_on_anomaly, flag)?;
     f.set("exclude", &mut campaign.exclude, |n| list(n, Select::decode))?;
     let overrides = f.get("overrides");
     let repeat = f.get("repeat");

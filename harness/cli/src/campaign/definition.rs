@@ -62,6 +62,8 @@ pub struct Campaign {
     pub watchdog: Option<Duration>,
     /// Whether to keep a packet capture of each node.
     pub pcap: bool,
+    /// Whether a run ends as soon as a check finds an anomaly.
+    pub stop_on_anomaly: bool,
     /// Combinations that are left out.
     pub exclude: Vec<Select>,
     /// Settings that some combinations have for themselves.
@@ -171,6 +173,7 @@ impl Default for Campaign {
             lanes: None,
             watchdog: None,
             pcap: false,
+            stop_on_anomaly: false,
             exclude: Vec::new(),
             overrides: Vec::new(),
             repeat: 1,

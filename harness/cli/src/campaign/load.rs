@@ -66,6 +66,7 @@ impl Campaign {
         self.seed = args.seed.unwrap_or(self.seed);
         self.op_timeout = args.op_timeout.or(self.op_timeout);
         self.shard = args.shard.or(self.shard);
+        self.stop_on_anomaly |= args.stop_on_anomaly;
         if let Some(limit) = args.time_limit {
             self.time_limit = limit;
         }

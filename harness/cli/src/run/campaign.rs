@@ -51,7 +51,7 @@ pub fn run(registry: &Registry, args: &RunArgs) -> anyhow::Result<Exit> {
         make_room(&campaign, &night)?;
         let steps = plans
             .iter()
-            .map(|plan| Step::new(registry, plan, args, &night, provider.clone()))
+            .map(|plan| Step::new(registry, plan, &campaign, args.resume, &night, provider.clone()))
             .collect::<anyhow::Result<Vec<_>>>()?;
         let mut results = run_all(steps, &campaign, &night, args, &stop).await?;
         meet_shares(&plans, &mut results, &night)?;
@@ -103,18 +103,19 @@ impl Step {
     fn new(
         registry: &Registry,
         plan: &RunPlan,
-        args: &RunArgs,
+        campaign: &Campaign,
+        resume: bool,
         night: &Path,
         provider: Arc<dyn Provider>,
     ) -> anyhow::Result<Step> {
-        if args.resume {
+        if resume {
             if let Some(result) = resume::ended(&night.join(&plan.name)) {
                 return Ok(Step::Ended(Box::new(result)));
             }
             resume::set_aside(night, &plan.name)?;
         }
         let dir = night.join(&plan.name);
-        Job::new(registry, plan, args.stop_on_anomaly, dir, provider).map(Box::new).map(Step::Todo)
+        Job::new(registry, plan, campaign.stop_on_anomaly, dir, provider).map(Box::new).map(Step::Todo)
     }
 }
 

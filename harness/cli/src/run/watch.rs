@@ -12,7 +12,7 @@ use squall_history::runlog::Merger;
 use squall_history::{Entry, Event, History};
 
 /// What a stop's reason says.
-pub(super) const FOUND: &str = "an anomaly was found, and --stop-on-anomaly was given";
+pub(super) const FOUND: &str = "an anomaly was found, and the run was to end at the first";
 
 /// A watcher that raises `stop` once what was recorded is invalid.
 pub(crate) fn watcher(live: Option<Box<dyn Live>>, stop: Stop) -> Watcher {

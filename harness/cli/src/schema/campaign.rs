@@ -56,6 +56,8 @@ struct File {
     watchdog: Option<Duration>,
     /// Whether to keep a packet capture of each node.
     pcap: Option<bool>,
+    /// Whether a run ends as soon as a check finds an anomaly.
+    stop_on_anomaly: Option<bool>,
     /// Combinations that are left out.
     exclude: Option<OneOrMore<Select>>,
     /// Settings that some combinations have for themselves.

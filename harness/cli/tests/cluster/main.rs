@@ -128,7 +128,8 @@ fn main() -> ExitCode {
             .needs(Need::Program("unshare", "util-linux"))
             .needs(Need::Program("python3", "python3")),
         clusters("replicas_of_etcd_3_5_0_diverge", described::replicas_of_etcd_3_5_0_diverge)
-            .needs(Need::Named(described::ETCD_3_5_0)),
+            .needs(Need::Named(described::ETCD_3_5_0))
+            .needs(etcd()),
         clusters("nats_loses_what_it_acknowledged", described::nats_loses_what_it_acknowledged)
             .needs(Need::Can(Capability::Disk))
             .needs(Need::Program("nats-server", "nats-server"))

@@ -14,27 +14,31 @@ use crate::Budget;
 use crate::causal::columns::{INITIAL, Plain};
 use crate::causal::order::is_serial;
 
-/// Windows that are ordered by search, and how many placements are taken back before, in turn.
-const WINDOWS: [(usize, usize); 4] = [(96, 40), (192, 120), (384, 300), (1536, 1000)];
+/// Windows that are ordered by search, and how many placements are taken back before, in turn. A search costs more
+/// than its width says, and nearly always a few neighbours are enough: so the first is narrow.
+const WINDOWS: [(usize, usize); 6] = [(32, 12), (64, 28), (96, 40), (192, 120), (384, 300), (1536, 1000)];
+/// One more failure is borne for so many placements.
+const STEADY: usize = 5000;
 /// Transactions that one placement may need placed before it, in a row.
 const DEEPEST: u32 = 500;
 
 /// Looks for a serial order of all transactions that follows their [`Times`]. It gives up when it was stuck more
-/// than `patience` times.
+/// than `patience` times, and one time for every few thousand placements.
 pub fn greedy_order(p: &Plain, patience: usize, budget: &Budget) -> Option<Vec<u32>> {
     let mut greedy = Greedy::new(p);
     let (mut best, mut window, mut stuck) = (0, 0, 0);
     while let Err(why) = greedy.play(budget) {
         stuck += 1;
-        if why == Stuck::Stopped || stuck > patience {
+        let here = greedy.rolling.order.len();
+        if why == Stuck::Stopped || stuck > patience + here / STEADY {
             return None;
         }
-        let here = greedy.rolling.order.len();
         window = if here > best { 0 } else { window + 1 };
         best = best.max(here);
         let &(width, back) = WINDOWS.get(window)?;
         greedy.take_back(back);
-        greedy.search(width, budget)?;
+        // Without an order here, time is played on to the same place, and the next window is wider.
+        greedy.search(width, budget);
     }
     let Rolling { order, times, .. } = greedy.rolling;
     (is_serial(p, &order) && times.are_kept(&order)).then_some(order)
@@ -261,15 +265,14 @@ impl<'a> Greedy<'a> {
         }
     }
 
-    /// Orders the next few by search; at least one of them is placed.
-    fn search(&mut self, width: usize, budget: &Budget) -> Option<()> {
+    /// Orders the next few by search; some of them are placed, or none if there is no order.
+    fn search(&mut self, width: usize, budget: &Budget) {
         while self.rolling.done.get(self.low as usize) == Some(&true) {
             self.low += 1;
         }
         self.rolling.begin(self.low, width);
-        let next = self.rolling.choose(width, budget).filter(|next| !next.is_empty())?;
+        let next = self.rolling.choose(width, budget).unwrap_or_default();
         next.into_iter().for_each(|t| self.put(t));
-        Some(())
     }
 }
 

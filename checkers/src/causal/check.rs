@@ -4,7 +4,7 @@ use serde_json::{Map, json};
 use squall_history::{Accesses, History, Value};
 
 use super::columns::{INITIAL, Plain, plain, plain_of_accesses};
-use super::convergence::{Conflict, Conflicts, agrees, conflicts};
+use super::convergence::{Conflict, Conflicts, agreeing, conflicts};
 use super::isolation::{self, Axiom};
 use super::memory::{self, Start, Violation, Why};
 use super::order::{Writers, is_serial, linear};
@@ -105,7 +105,7 @@ impl Prepared {
             anomalies.extend(self.name_cycles(check, &report, &[], true));
             return Ok(anomalies);
         };
-        if agrees(&self.plain, order, budget)? {
+        if agreeing(&self.plain, order, budget)?.is_some() {
             return Ok(anomalies);
         }
         let found = conflicts(&self.plain, order, budget)?;

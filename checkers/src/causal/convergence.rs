@@ -7,11 +7,12 @@
 //! single transaction are.
 //!
 //! First one linear order is tried: if no read knows a writer that lies between its own writer and itself,
-//! every conflict agrees with that order, and nothing has to be searched.
+//! every conflict agrees with that order, and nothing has to be searched. Where some disagree the order is
+//! corrected by them, and tried again, a few times.
 
 use super::clocks::{Clocks, visit};
 use super::columns::{Access, INITIAL, Plain};
-use super::order::Writers;
+use super::order::{Writers, Wrong, corrected};
 use crate::{Budget, Exhausted};
 
 /// A conflict, and the reader that shows it.
@@ -38,19 +39,34 @@ pub struct Conflicts {
     pub alone: Option<u32>,
 }
 
-/// Whether every conflict agrees with the order, so that there is nothing to find.
-pub fn agrees(p: &Plain, order: &[u32], budget: &Budget) -> Result<bool, Exhausted> {
-    let mut at = vec![0u32; p.len()];
-    for (i, &t) in order.iter().enumerate() {
-        at[t as usize] = i as u32;
-    }
+/// An order near to this one with which every conflict agrees: then there is nothing to find. `None` says nothing.
+pub fn agreeing(p: &Plain, order: &[u32], budget: &Budget) -> Result<Option<Vec<u32>>, Exhausted> {
+    let mut exhausted = None;
+    let agreed = corrected(p, order, |order, at, wrong| {
+        let met = disagreements(p, order, at, budget, wrong);
+        exhausted = met.err();
+        exhausted.is_none()
+    });
+    exhausted.map_or(Ok(agreed), Err)
+}
+
+/// How many conflicts of one read correct an order: more would say the same.
+const FEW: usize = 4;
+
+/// Adds conflicts that an order has the wrong way round.
+fn disagreements(
+    p: &Plain,
+    order: &[u32],
+    at: &[u32],
+    budget: &Budget,
+    wrong: &mut Wrong,
+) -> Result<(), Exhausted> {
     let mut by_key: Vec<Vec<u32>> = vec![Vec::new(); p.keys.len()];
     for &t in order {
         for &key in p.writes_of(t) {
             by_key[key as usize].push(at[t as usize]);
         }
     }
-    let mut agreed = true;
     visit(p, order, false, budget, |t, clock, _| {
         for r in p.reads_of(t) {
             let list = &by_key[r.key as usize];
@@ -58,13 +74,13 @@ pub fn agrees(p: &Plain, order: &[u32], budget: &Budget) -> Result<bool, Exhaust
                 INITIAL => 0,
                 w => list.partition_point(|&i| i <= at[w as usize]),
             };
-            agreed &= list[from..].iter().take_while(|&&i| i < at[t as usize]).all(|&i| {
-                let between = order[i as usize];
-                clock[p.session[between as usize] as usize] < p.place[between as usize]
-            });
+            let between =
+                list[from..].iter().take_while(|&&i| i < at[t as usize]).map(|&i| order[i as usize]);
+            let known = between.filter(|&b| clock[p.session[b as usize] as usize] >= p.place[b as usize]);
+            known.take(FEW).for_each(|b| wrong.add(b, r.from));
         }
     })?;
-    Ok(agreed)
+    Ok(())
 }
 
 /// Finds all conflicts.

@@ -4,10 +4,12 @@
 //!
 //! Each axiom says of two writers of a key that one must come before the other in the order of commits. The
 //! model holds exactly if these, reads-from, and for the session forms session order, have no cycle. Where all
-//! of them agree with one linear order there is none, and no graph is built.
+//! of them agree with one linear order, corrected a few times by those that do not, there is none, and no graph
+//! is built.
 
 use super::columns::{Access, INITIAL, Plain};
 use super::convergence::Conflict;
+use super::order::corrected;
 
 /// Which axiom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,15 +153,15 @@ fn session_demands(p: &Plain, found: &mut impl FnMut(Conflict)) {
     }
 }
 
-/// Whether every demand of the axiom agrees with the order.
+/// Whether an order is found near to this one with which every demand of the axiom agrees.
 pub fn agrees(p: &Plain, axiom: Axiom, order: &[u32]) -> bool {
-    let mut at = vec![0u32; p.len()];
-    for (i, &t) in order.iter().enumerate() {
-        at[t as usize] = i as u32;
-    }
-    let mut agreed = true;
-    demands(p, axiom, |c| {
-        agreed &= c.after != INITIAL && at[c.before as usize] < at[c.after as usize];
+    let agreeing = corrected(p, order, |_, at, wrong| {
+        demands(p, axiom, |c| {
+            if c.after == INITIAL || at[c.before as usize] > at[c.after as usize] {
+                wrong.add(c.before, c.after);
+            }
+        });
+        true
     });
-    agreed
+    agreeing.is_some()
 }

@@ -150,8 +150,11 @@ impl Prepared {
     /// An order that keeps what is known, in which every read returns the last write that its reader knew.
     fn arbitration(&self, budget: &Budget) -> Option<Vec<u32>> {
         let order = self.order.as_ref()?;
-        if self.serial || convergence::agrees(&self.plain, order, budget).ok()? {
+        if self.serial {
             return Some(order.clone());
+        }
+        if let Some(agreeing) = convergence::agreeing(&self.plain, order, budget).ok()? {
+            return Some(agreeing);
         }
         ordered(&self.plain, true, &convergence::conflicts(&self.plain, order, budget).ok()?.edges)
     }

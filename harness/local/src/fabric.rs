@@ -22,9 +22,9 @@ const TURN: usize = 64;
 const BUFFER: usize = HEADROOM + 65_536;
 /// The poller's token for the end.
 const STOP: u64 = u64::MAX;
-/// For so long after a packet the thread looks for the next one without sleeping: an answer is often there sooner than
-/// a sleeping thread could be woken. Nanoseconds.
-const LINGER: Nanos = 25_000;
+/// For so long after a packet the thread looks for the next one without sleeping: waking it and whoever answers takes
+/// some 70 µs where processors are virtual, so less than that gains nothing. Nanoseconds.
+const LINGER: Nanos = 100_000;
 /// A thread that sleeps is woken up to so much late, so it looks without sleeping for the last of a wait. Nanoseconds.
 const WAKE_UP: Nanos = 60_000;
 /// How long captured packets may wait to be written while nothing else happens.

@@ -78,11 +78,14 @@ async fn count(from: &dyn Node, to: &dyn Node, packets: u64) -> Result<Tally, Er
     }
 }
 
-/// Bytes that follow from their number, which stands first.
+/// Bytes that follow from their number, which stands first: from all of it, so that a number that was spoilt does not
+/// pass for another one.
 fn datagram(number: u64) -> [u8; SIZE] {
     let mut bytes = [0; SIZE];
+    // Odd, so no two numbers have the same product.
+    let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes();
     for (at, byte) in bytes.iter_mut().enumerate() {
-        *byte = (number as u8).wrapping_mul(31).wrapping_add(at as u8);
+        *byte = mixed[at % mixed.len()].wrapping_add(at as u8);
     }
     bytes[..8].copy_from_slice(&number.to_be_bytes());
     bytes
@@ -156,6 +159,22 @@ pub(super) fn send(to: &str, packets: u64) -> io::Result<()> {
             let words = result.chunks_exact(8).map(number_of).map(|n| n.to_string());
             io::stdout().write_all(words.collect::<Vec<_>>().join("\n").as_bytes())?;
             return io::stdout().flush();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flipped_bit_never_makes_another_datagram() {
+        for number in [1, 16, 4711, 99_999, END] {
+            for bit in 0..8 * SIZE {
+                let mut bytes = datagram(number);
+                bytes[bit / 8] ^= 1 << (bit % 8);
+                assert_ne!(bytes, datagram(number_of(&bytes)), "bit {bit} of {number}");
+            }
         }
     }
 }

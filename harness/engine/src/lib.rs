@@ -32,7 +32,7 @@ pub use deployment::{Deployment, Injection};
 pub use error::Error;
 pub use excuses::Excuses;
 pub use layers::Layers;
-pub use monitor::LeaderView;
+pub use monitor::{LeaderView, watch_nodes};
 pub use operation::{Completion, Operation, Outcome};
 pub use progress::{Progress, Watched};
 pub use run::{Finished, RunSpec, run};

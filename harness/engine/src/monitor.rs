@@ -53,8 +53,8 @@ impl LeaderView {
     }
 }
 
-/// Watches until dropped.
-pub fn watch(deployment: Arc<Deployment>) -> JoinSet<()> {
+/// Asks every node who leads, and writes down what changes, until dropped.
+pub fn watch_nodes(deployment: Arc<Deployment>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     if deployment.target.status().is_some() {
         for node in 0..deployment.nodes.len() {

@@ -276,7 +276,7 @@ impl Live {
         ready::wait(&self.deployment, self.spec.op_timeout, self.spec.ready_limit).await?;
         self.served.store(true, Ordering::Relaxed);
         self.background.spawn({
-            let mut tasks = monitor::watch(self.deployment.clone());
+            let mut tasks = monitor::watch_nodes(self.deployment.clone());
             async move { while tasks.join_next().await.is_some() {} }
         });
         let workers = self.set_up_workload().await?;

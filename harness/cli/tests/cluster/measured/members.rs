@@ -1,5 +1,5 @@
-//! Changes of members and versions of Raft KV, seen by what every node answers over its own interface and by the
-//! command line that the kernel shows of its process.
+//! Changes of members, leaders and versions of Raft KV, seen by what every node answers over its own interface and by
+//! the command line that the kernel shows of its process; and what etcd was asked to do, seen by what it then refuses.
 
 use std::sync::Arc;
 
@@ -9,24 +9,40 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::stage::{Stage, eventually};
 
-/// Raft KV's port for clients.
-const PORT: u16 = 7000;
+/// Ports for clients.
+const RAFTKV: u16 = 7000;
+const ETCD: u16 = 2379;
 
-/// The names of those that vote, as a node says over HTTP; empty if it cannot be asked.
-async fn members(stage: &Stage, node: usize) -> Vec<String> {
-    let to = stage.deployment.layout.socket(node, PORT);
+/// What a node answers over HTTP, and its status; nothing if it cannot be asked.
+async fn answer(stage: &Stage, node: usize, port: u16, path: &str, body: Option<Json>) -> (u16, Json) {
+    let to = stage.deployment.layout.socket(node, port);
     let asked = async {
         let via = stage.deployment.via();
         let mut stream = via.net.connect(via.slot, to).await?;
-        stream.write_all(b"GET /status HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n").await?;
+        let (method, body) = body.map_or(("GET", String::new()), |body| ("POST", body.to_string()));
+        // Without chunks, and closed at the end.
+        let head = format!("{method} {path} HTTP/1.0\r\nHost: it\r\nContent-Length: {}\r\n\r\n", body.len());
+        stream.write_all((head + &body).as_bytes()).await?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await?;
         Ok::<_, std::io::Error>(answer)
     };
     let answer = asked.await.unwrap_or_default();
+    let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
     let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-    let status: Json = serde_json::from_str(body).unwrap_or_default();
+    (status, serde_json::from_str(body).unwrap_or_default())
+}
+
+/// The names of those that vote, as a node says.
+async fn members(stage: &Stage, node: usize) -> Vec<String> {
+    let (_, status) = answer(stage, node, RAFTKV, "/status", None).await;
     serde_json::from_value(status["members"].clone()).unwrap_or_default()
+}
+
+/// Who leads, as a node says.
+async fn leader(stage: &Stage, node: usize) -> Option<String> {
+    let (_, status) = answer(stage, node, RAFTKV, "/status", None).await;
+    status["leader"].as_str().map(str::to_owned)
 }
 
 /// How a node's program was started, as the kernel shows it.
@@ -36,7 +52,7 @@ fn command_line(stage: &Stage, node: usize) -> String {
     String::from_utf8_lossy(&line).replace('\0', " ")
 }
 
-pub async fn members_and_versions() {
+pub async fn members_leaders_and_versions() {
     let kinds = squall_targets::targets();
     let kind = kinds.iter().find(|kind| kind.name == "raftkv").unwrap();
     let target: Arc<dyn Target> = (kind.build)(&Json::Null).unwrap();
@@ -59,6 +75,24 @@ pub async fn members_and_versions() {
         .await;
     }
 
+    let before = leader(&stage, 0).await.expect("every node serves");
+    let old = before[1..].parse::<usize>().expect("nodes are n1, n2, n3") - 1;
+    // As a run does.
+    let watching = squall_engine::watch_nodes(stage.deployment.clone());
+    let on = stage.inject("topple", json!({}), json!({})).await;
+    let other = (old + 1) % 3;
+    eventually("the others have another leader", || async {
+        leader(&stage, other).await.is_some_and(|name| name != before)
+    })
+    .await;
+    on.end().await;
+    drop(watching);
+    eventually("all have the same leader again", || async {
+        let first = leader(&stage, 0).await;
+        first.is_some() && leader(&stage, 1).await == first && leader(&stage, 2).await == first
+    })
+    .await;
+
     assert!((0..3).all(|node| !command_line(&stage, node).contains("--heartbeat")));
     let on = stage.inject("upgrade", json!({ "to": { "heartbeat": "40ms" } }), json!({})).await;
     eventually("every node runs with the new option", || async {
@@ -69,5 +103,29 @@ pub async fn members_and_versions() {
     for node in 0..3 {
         eventually("every node serves", || async { stage.serves(node).await }).await;
     }
+    stage.down().await;
+}
+
+pub async fn maintenance_of_etcd() {
+    let kinds = squall_targets::targets();
+    let kind = kinds.iter().find(|kind| kind.name == "etcd").unwrap();
+    let target: Arc<dyn Target> = (kind.build)(&Json::Null).unwrap();
+    target.prepare().await.unwrap();
+    let mut stage = Stage::up(target, &[]).await;
+    let key = json!("a2V5");
+    for _ in 0..40 {
+        let put = json!({ "key": key, "value": key });
+        assert_eq!(answer(&stage, 0, ETCD, "/v3/kv/put", Some(put)).await.0, 200);
+    }
+    let old = json!({ "key": key, "revision": "10", "serializable": true });
+    let (status, body) = answer(&stage, 2, ETCD, "/v3/kv/range", Some(old.clone())).await;
+    assert!(status == 200 && body["kvs"].is_array(), "{body}");
+    let on = stage.inject("maintenance", json!({ "kinds": ["compact"] }), json!({})).await;
+    eventually("an old revision is refused", || async {
+        let (_, body) = answer(&stage, 2, ETCD, "/v3/kv/range", Some(old.clone())).await;
+        body.to_string().contains("compacted")
+    })
+    .await;
+    on.end().await;
     stage.down().await;
 }

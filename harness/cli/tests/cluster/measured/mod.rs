@@ -16,7 +16,8 @@
 //! | `power-loss` `torn-write` `lost-fsync` | what is in the files after the restart |
 //! | `disk-error` `disk-full` `slow-disk` `stale-read` | what calls give, and how long they take |
 //! | `bit-flip` `truncate` | what is in the files after the restart |
-//! | `membership` `upgrade` | what other members answer; how the kernel says the program was started |
+//! | `membership` `topple` `upgrade` | what other members answer; how the kernel says the program was started |
+//! | `maintenance` | what the store refuses afterwards |
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -32,6 +33,6 @@ mod stage;
 pub use clocks::clocks;
 pub use disks::disks;
 pub use gone::gone;
-pub use members::members_and_versions;
+pub use members::{maintenance_of_etcd, members_leaders_and_versions};
 pub use network::network;
 pub use processes::processes;

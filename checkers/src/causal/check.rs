@@ -434,9 +434,10 @@ impl Check for Causal {
 impl Prepared {
     /// The verdict that follows from what was found.
     pub fn verdict(&self, check: &str, model: &'static Model, found: Found) -> Verdict {
-        let mut verdict = match found {
-            Ok(anomalies) => Verdict::from_anomalies(check, anomalies),
-            Err(why) => Verdict::unknown(check, why.to_string()),
+        let mut verdict = match (self.plain.unreadable(), found) {
+            (Some(why), _) => Verdict::unknown(check, why),
+            (None, Ok(anomalies)) => Verdict::from_anomalies(check, anomalies),
+            (None, Err(why)) => Verdict::unknown(check, why.to_string()),
         }
         .with("consistency", json!(model.name))
         .with("transactions", json!(self.plain.len()));
@@ -448,9 +449,6 @@ impl Prepared {
                 verdict.valid = Valid::Unknown;
                 verdict.reason = Some(self.plain.ambiguous.join("; "));
             }
-        }
-        if self.plain.ignored > 0 {
-            verdict.warnings.push(format!("{} operations are not of this model", self.plain.ignored));
         }
         verdict
     }

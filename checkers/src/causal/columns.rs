@@ -54,7 +54,7 @@ pub struct Plain {
     pub findings: Findings,
     /// Values that several writes share, so that reads of them cannot be resolved; as sentences.
     pub ambiguous: Vec<String>,
-    /// Operations that are neither reads nor writes.
+    /// Operations that are neither reads nor writes, and did not fail.
     pub ignored: u64,
     /// Written values of transactions, for explanations: (transaction, key) → code of the last value.
     pub codes: Codes,
@@ -83,6 +83,18 @@ impl Plain {
     pub fn value(&self, t: u32, key: u32) -> Option<Value> {
         let at = self.writes_of(t).iter().position(|&k| k == key)?;
         Some(self.codes.value(self.written[self.write_first[t as usize] as usize + at]))
+    }
+
+    /// Why nothing can be said of the history, if there are operations of which nobody knows what they read and wrote.
+    pub fn unreadable(&self) -> Option<String> {
+        let several = if self.ignored == 1 { "operation is" } else { "operations are" };
+        let text = || {
+            format!(
+                "{} {several} neither reads nor writes of single values: what they did is unknown",
+                self.ignored
+            )
+        };
+        (self.ignored > 0).then(text)
     }
 
     /// Number of transactions.

@@ -73,17 +73,19 @@ impl Draft {
                     d.push(key, code, write);
                 }
             };
+            // What failed has done nothing, whatever it was.
+            let effect = u64::from(op.outcome != Outcome::Fail);
             let mut ignored = 0;
             if let Some(items) = list(&op) {
                 for item in items {
                     match micro(item) {
                         Some(Micro::Read(key, value)) => push(key, value, false),
                         Some(Micro::Write(key, value)) => push(key, value, true),
-                        Some(Micro::Append(..)) | None => ignored += 1,
+                        Some(Micro::Append(..)) | None => ignored += effect,
                     }
                 }
             } else if !single(&op, &mut push) {
-                d.ignored += 1;
+                d.ignored += effect;
                 continue;
             }
             d.ignored += ignored;

@@ -79,6 +79,9 @@ impl Plainly {
     /// Asks for a model. `None` if it has no procedure of its own for this history.
     pub fn decide(&self, model: &Model, budget: &Budget) -> Option<Answer> {
         let prepared = &self.prepared;
+        if let Some(why) = prepared.plain.unreadable() {
+            return Some(Answer::Undecided(why));
+        }
         let found = match model.name {
             // Any interleaving of writes is an order of versions, as long as nobody says otherwise.
             "read-uncommitted" => return Some(self.unless_ambiguous(Answer::Holds(None))),

@@ -426,10 +426,6 @@ impl Plain {
         types.dedup();
         let (not, also_not) = super::models::boundary(types.iter().copied());
         let types = json!(types);
-        if asked.prepared.plain.ignored > 0 {
-            let ignored = asked.prepared.plain.ignored;
-            verdict.warnings.push(format!("{ignored} operations or micro-operations are not of this model"));
-        }
         verdict
             .with("anomaly_types", types)
             .with("not", json!(not))

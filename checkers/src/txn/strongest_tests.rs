@@ -197,3 +197,32 @@ fn initial_values_that_the_history_names_come_before_everything() {
     assert_eq!((verdict.valid, verdict.anomalies[0].kind.as_str()), (Valid::No, "WriteCOInitRead"));
     crate::txn::verify::verify(&bad, &verdict.certificate.unwrap()).unwrap();
 }
+
+#[test]
+fn what_nobody_can_read_leaves_everything_open() {
+    use squall_history::import;
+    let read = |outcome: &str| {
+        let text = format!(
+            "{{:type :invoke, :f :transfer, :value {{:from 0, :to 1}}, :process 0, :time 0, :index 0}}\n\
+             {{:type :{outcome}, :f :transfer, :value {{:from 0, :to 1}}, :process 0, :time 10, :index 1}}\n\
+             {{:type :invoke, :f :read, :value nil, :process 1, :time 20, :index 2}}\n\
+             {{:type :ok, :f :read, :value 5, :process 1, :time 30, :index 3}}\n"
+        );
+        import::read(text.as_bytes(), &import::Options::default()).unwrap().history
+    };
+    let reading = Reading { initial: Value::Nil, realtime: true };
+    let judged = |h: &History| {
+        let causal = Plain { model: model("causal").unwrap(), reading: reading.clone() };
+        let strongest = Strongest { reading: reading.clone() };
+        [causal.check(h, &Budget::default()), strongest.check(h, &Budget::default())]
+    };
+    for outcome in ["ok", "info"] {
+        for verdict in judged(&read(outcome)) {
+            assert_eq!(verdict.valid, Valid::Unknown, "{verdict:?}");
+        }
+    }
+    let [why, _] = judged(&read("ok"));
+    assert!(why.reason.unwrap().contains("1 operation is neither"));
+    // What failed has written nothing.
+    assert_eq!(judged(&read("fail"))[0].valid, Valid::No);
+}

@@ -157,7 +157,7 @@ fn session_demands(p: &Plain, found: &mut impl FnMut(Conflict)) {
 pub fn agrees(p: &Plain, axiom: Axiom, order: &[u32]) -> bool {
     let agreeing = corrected(p, order, |_, at, wrong| {
         demands(p, axiom, |c| {
-            if c.after == INITIAL || at[c.before as usize] > at[c.after as usize] {
+            if c.after == INITIAL || at[c.before as usize] >= at[c.after as usize] {
                 wrong.add(c.before, c.after);
             }
         });

@@ -22,6 +22,7 @@ mod process;
 mod quality;
 mod registry;
 mod restarts;
+mod restore;
 mod script;
 mod storm;
 mod timing;

@@ -18,6 +18,7 @@ use crate::power::{PowerLoss, TornWrite};
 use crate::process::{Kill, Pause, RestartAll};
 use crate::quality::OnLinks;
 use crate::restarts::{CrashLoop, GracefulStop, RollingRestart};
+use crate::restore::Restore;
 use crate::topple::Topple;
 use crate::upgrade::Upgrade;
 
@@ -86,6 +87,11 @@ pub fn faults() -> Vec<FaultKind> {
             "maintenance",
             "has nodes do what operators ask for: compact, defragment, save a snapshot",
             "a target that can be asked for it",
+        ),
+        kind::<Restore>(
+            "restore",
+            "saves a snapshot, and later sets every node back to it, as after a disaster",
+            "nodes, and a target that can be made anew from a snapshot",
         ),
         kind::<Upgrade>(
             "upgrade",

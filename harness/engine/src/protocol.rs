@@ -126,6 +126,11 @@ pub trait Target: Send + Sync + Debug {
         None
     }
 
+    /// How it is made anew from what one of its nodes saved, if it can be.
+    fn restore(&self) -> Option<&dyn Restore> {
+        None
+    }
+
     /// The same target with these options beside its own, as an upgrade makes it: another version or another
     /// configuration over the same data. `None` if it cannot be upgraded.
     fn upgraded(&self, _options: &Json) -> Result<Option<Arc<dyn Target>>, Error> {
@@ -179,6 +184,20 @@ pub trait Maintenance: Send + Sync {
 
     /// Asks a node, once. The answer says what was seen, for people; the error, what was refused.
     async fn maintain(&self, kind: &str, node: usize, via: Via<'_>) -> Result<String, Error>;
+}
+
+/// Optional: how a cluster is made anew from what one of its nodes saved, as operators do after a disaster.
+#[async_trait]
+pub trait Restore: Send + Sync {
+    /// What is missing on this machine, if anything is.
+    fn possible(&self) -> Result<(), Error>;
+
+    /// Everything that a node has, in the target's own form.
+    async fn save(&self, node: usize, via: Via<'_>) -> Result<Vec<u8>, Error>;
+
+    /// What makes a node's data anew, as that of a member of the new cluster. It runs to its end on the node, while
+    /// nothing else runs there.
+    fn restoring(&self, node: usize, saved: &[u8], layout: &Layout) -> Result<Program, Error>;
 }
 
 /// A text that means trouble in a log.

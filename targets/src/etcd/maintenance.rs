@@ -32,7 +32,10 @@ impl Maintenance for Etcd {
                 post(node, "/v3/maintenance/defragment", json!({}), via).await?;
                 Ok("the node's file was written anew".to_owned())
             }
-            "snapshot" => snapshot(node, via).await,
+            "snapshot" => {
+                let bytes = read_snapshot(node, via).await?.len();
+                Ok(format!("a snapshot of {bytes} bytes was read"))
+            }
             other => Err(Error::Config(format!("etcd cannot be asked to `{other}`"))),
         }
     }
@@ -67,36 +70,38 @@ struct Part {
     blob: String,
 }
 
-/// Reads a whole snapshot. It is not kept; that it is whole shows by its size, and by where it ends.
-async fn snapshot(node: usize, via: Via<'_>) -> Result<String, Error> {
+/// Reads a whole snapshot. That it is whole shows by its size, and by where it ends.
+pub(super) async fn read_snapshot(node: usize, via: Via<'_>) -> Result<Vec<u8>, Error> {
     let mut http = Http::connect(node, CLIENT_PORT, via).await?;
     let (status, mut body) =
         http.stream(Method::POST, "/v3/maintenance/snapshot", "{}").await.map_err(Error::Target)?;
     if status != 200 {
         return Err(Error::Target(format!("HTTP {status}")));
     }
-    let (mut text, mut bytes) = (Vec::new(), 0);
+    let (mut text, mut bytes) = (Vec::new(), Vec::new());
     while let Some(frame) = body.frame().await {
-        let frame =
-            frame.map_err(|e| Error::Target(format!("the snapshot broke off after {bytes} bytes: {e}")))?;
+        let frame = frame
+            .map_err(|e| Error::Target(format!("the snapshot broke off after {} bytes: {e}", bytes.len())))?;
         text.extend(frame.into_data().unwrap_or_default());
         while let Some(end) = text.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = text.drain(..=end).collect();
-            bytes += size(&line).ok_or_else(|| {
+            let part = part(&line).ok_or_else(|| {
                 let said = String::from_utf8_lossy(&line[..line.len().min(200)]).into_owned();
-                Error::Target(format!("the snapshot broke off after {bytes} bytes: {said}"))
+                Error::Target(format!("the snapshot broke off after {} bytes: {said}", bytes.len()))
             })?;
+            bytes.extend(part);
         }
     }
-    if bytes % PAGE != SHA_256 {
-        return Err(Error::Target(format!("a snapshot of {bytes} bytes is not whole pages and a checksum")));
+    if bytes.len() % PAGE != SHA_256 {
+        let size = bytes.len();
+        return Err(Error::Target(format!("a snapshot of {size} bytes is not whole pages and a checksum")));
     }
-    Ok(format!("a snapshot of {bytes} bytes was read"))
+    Ok(bytes)
 }
 
-fn size(line: &[u8]) -> Option<usize> {
+fn part(line: &[u8]) -> Option<Vec<u8>> {
     let line: Line = serde_json::from_slice(line).ok()?;
-    Some(unbase64(&line.result?.blob)?.len())
+    unbase64(&line.result?.blob)
 }
 
 #[cfg(test)]
@@ -105,8 +110,8 @@ mod tests {
 
     #[test]
     fn parts_of_a_snapshot_are_counted_and_errors_are_none() {
-        assert_eq!(size(br#"{"result":{"remaining_bytes":"7","blob":"AAAA"}}"#), Some(3));
-        assert_eq!(size(br#"{"result":{"remaining_bytes":"0"}}"#), Some(0));
-        assert_eq!(size(br#"{"error":{"code":14,"message":"etcdserver: server stopped"}}"#), None);
+        assert_eq!(part(br#"{"result":{"remaining_bytes":"7","blob":"AAAA"}}"#), Some(vec![0; 3]));
+        assert_eq!(part(br#"{"result":{"remaining_bytes":"0"}}"#), Some(Vec::new()));
+        assert_eq!(part(br#"{"error":{"code":14,"message":"etcdserver: server stopped"}}"#), None);
     }
 }

@@ -17,6 +17,7 @@ mod lock;
 mod maintenance;
 mod members;
 mod replica;
+mod restore;
 mod target;
 mod watch;
 mod wire;

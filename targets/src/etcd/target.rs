@@ -11,7 +11,8 @@ use serde_json::Value as Json;
 use squall_cluster::Program;
 use squall_engine::Error;
 use squall_engine::protocol::{
-    Client, Layout, LogPattern, Maintenance, Members, NodeStatus, Status, Target, Via, merged, options,
+    Client, Layout, LogPattern, Maintenance, Members, NodeStatus, Restore, Status, Target, Via, merged,
+    options,
 };
 
 use super::client::EtcdClient;
@@ -69,6 +70,19 @@ impl Etcd {
         Ok(Arc::new(Etcd { options, given: given.clone(), binary }))
     }
 
+    /// All members of a cluster that is founded, and where a node listens for them.
+    pub(super) fn founders(&self, node: usize, layout: &Layout) -> (String, String) {
+        let member = |n: usize| format!("{}={}", layout.nodes[n].name, url(layout, n, PEER_PORT));
+        let members: Vec<_> = (0..layout.nodes.len()).map(member).collect();
+        (members.join(","), url(layout, node, PEER_PORT))
+    }
+
+    /// Where an executable that was named lies.
+    pub(super) fn beside(&self) -> Option<PathBuf> {
+        self.options.binary.as_deref().or(self.options.version.as_deref().filter(|v| v.contains('/')))?;
+        Some(self.find().ok()?.parent()?.to_owned())
+    }
+
     fn find(&self) -> Result<PathBuf, Error> {
         if let Some(path) = &self.options.binary {
             return absolute(path);
@@ -89,11 +103,16 @@ impl Etcd {
     }
 }
 
+/// Where a node listens.
+fn url(layout: &Layout, node: usize, port: u16) -> String {
+    format!("http://{}", layout.socket(node, port))
+}
+
 fn absolute(path: &str) -> Result<PathBuf, Error> {
     std::path::absolute(path).map_err(|e| Error::io(format!("the path of etcd, {path}"), e))
 }
 
-fn find_on_path(name: &str) -> Option<PathBuf> {
+pub(super) fn find_on_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file())
 }
@@ -126,12 +145,9 @@ impl Target for Etcd {
 
     fn programs(&self, node: usize, layout: &Layout) -> Vec<Program> {
         let me = &layout.nodes[node];
-        let url = |n: usize, port: u16| format!("http://{}", layout.socket(n, port));
-        let members: Vec<_> = (0..layout.nodes.len())
-            .map(|n| format!("{}={}", layout.nodes[n].name, url(n, PEER_PORT)))
-            .collect();
         let data = me.data_dir.join("etcd").to_string_lossy().into_owned();
-        let (client, peer) = (url(node, CLIENT_PORT), url(node, PEER_PORT));
+        let client = url(layout, node, CLIENT_PORT);
+        let (members, peer) = self.founders(node, layout);
         let binary = self.binary.get().map_or_else(|| OsString::from("etcd"), |b| b.clone().into());
         let mut argv = vec![binary];
         let flags: [(&str, &str); 9] = [
@@ -141,7 +157,7 @@ impl Target for Etcd {
             ("--advertise-client-urls", &client),
             ("--listen-peer-urls", &peer),
             ("--initial-advertise-peer-urls", &peer),
-            ("--initial-cluster", &members.join(",")),
+            ("--initial-cluster", &members),
             ("--initial-cluster-state", "new"),
             ("--logger", "zap"),
         ];
@@ -199,6 +215,10 @@ impl Target for Etcd {
     }
 
     fn maintenance(&self) -> Option<&dyn Maintenance> {
+        Some(self)
+    }
+
+    fn restore(&self) -> Option<&dyn Restore> {
         Some(self)
     }
 

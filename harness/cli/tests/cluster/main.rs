@@ -69,7 +69,9 @@ fn main() -> ExitCode {
         measured("clock_faults_are_measured", measured::clocks).needs(Need::Can(Capability::Clock)),
         measured("disk_faults_are_measured", measured::disks).needs(Need::Can(Capability::Disk)),
         measured("members_leaders_and_versions_are_measured", measured::members_leaders_and_versions),
-        measured("maintenance_is_measured", measured::maintenance_of_etcd).needs(etcd()),
+        measured("operations_on_etcd_are_measured", measured::operations_on_etcd)
+            .needs(etcd())
+            .needs(Need::Program("etcdctl", "etcd-client")),
         measured("what_is_gone_is_not_harmed", measured::gone)
             .needs(Need::Can(Capability::Disk))
             .needs(Need::Can(Capability::Clock)),

@@ -106,7 +106,7 @@ pub async fn members_leaders_and_versions() {
     stage.down().await;
 }
 
-pub async fn maintenance_of_etcd() {
+pub async fn operations_on_etcd() {
     let kinds = squall_targets::targets();
     let kind = kinds.iter().find(|kind| kind.name == "etcd").unwrap();
     let target: Arc<dyn Target> = (kind.build)(&Json::Null).unwrap();
@@ -127,5 +127,24 @@ pub async fn maintenance_of_etcd() {
     })
     .await;
     on.end().await;
+
+    let put = |key: &str| json!({ "key": key, "value": "dg==" });
+    let (kept, lost) = ("a2VwdA==", "bG9zdA==");
+    assert_eq!(answer(&stage, 0, ETCD, "/v3/kv/put", Some(put(kept))).await.0, 200);
+    let on = stage.inject("restore", json!({}), json!({ "targets": "one", "nodes": [0] })).await;
+    let (_, before) = answer(&stage, 0, ETCD, "/v3/kv/put", Some(put(lost))).await;
+    on.end().await;
+    for node in 0..3 {
+        eventually("every node serves what was saved, and nothing else", || async {
+            let read = |key: &str| json!({ "key": key, "serializable": true });
+            let (_, there) = answer(&stage, node, ETCD, "/v3/kv/range", Some(read(kept))).await;
+            let (status, gone) = answer(&stage, node, ETCD, "/v3/kv/range", Some(read(lost))).await;
+            there["count"] == "1" && status == 200 && gone["count"].is_null()
+        })
+        .await;
+        let (_, now) = answer(&stage, node, ETCD, "/v3/kv/range", Some(json!({ "key": kept }))).await;
+        let cluster = |answer: &Json| answer["header"]["cluster_id"].as_str().map(str::to_owned);
+        assert!(cluster(&now).is_some() && cluster(&now) != cluster(&before), "{before} {now}");
+    }
     stage.down().await;
 }

@@ -17,7 +17,7 @@
 //! | `disk-error` `disk-full` `slow-disk` `stale-read` | what calls give, and how long they take |
 //! | `bit-flip` `truncate` | what is in the files after the restart |
 //! | `membership` `topple` `upgrade` | what other members answer; how the kernel says the program was started |
-//! | `maintenance` | what the store refuses afterwards |
+//! | `maintenance` `restore` | what the store refuses afterwards, and what it still has |
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -33,6 +33,6 @@ mod stage;
 pub use clocks::clocks;
 pub use disks::disks;
 pub use gone::gone;
-pub use members::{maintenance_of_etcd, members_leaders_and_versions};
+pub use members::{members_leaders_and_versions, operations_on_etcd};
 pub use network::network;
 pub use processes::processes;

@@ -82,7 +82,7 @@ fn main() -> ExitCode {
             .needs(Need::Can(Capability::Disk)),
         clusters("members_come_and_go_and_versions_change", faults::members_and_upgrades),
         clusters("members_of_etcd_come_and_go", faults::etcd_members).needs(etcd()),
-        Test::new("every_fault_has_a_page", faults::pages),
+        Test::new("every_fault_has_a_page", faults::pages).needs(Need::Program("etcdctl", "etcd-client")),
         clusters("steps_wait_for_events", faults::triggers),
         clusters("clocks_wander_and_swarms_differ", faults::clocks_and_swarms)
             .needs(Need::Can(Capability::Clock)),

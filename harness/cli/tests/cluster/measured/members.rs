@@ -143,8 +143,9 @@ pub async fn operations_on_etcd() {
         })
         .await;
         let (_, now) = answer(&stage, node, ETCD, "/v3/kv/range", Some(json!({ "key": kept }))).await;
-        let cluster = |answer: &Json| answer["header"]["cluster_id"].as_str().map(str::to_owned);
-        assert!(cluster(&now).is_some() && cluster(&now) != cluster(&before), "{before} {now}");
+        let revision =
+            |answer: &Json| answer["header"]["revision"].as_str().and_then(|r| r.parse::<i64>().ok());
+        assert!(revision(&now).is_some() && revision(&now) < revision(&before), "{before} {now}");
     }
     stage.down().await;
 }

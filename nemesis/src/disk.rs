@@ -158,7 +158,8 @@ impl<H: DiskHarm> Fault for OnDisk<H> {
 
     async fn begin(&self, plan: &Map<String, Json>, on: &Injection) -> Result<Box<dyn Injected>, Error> {
         let deployment = &on.deployment;
-        let nodes = bounded(plan, on, H::NAME)?;
+        // What every system must bear on any number of disks is no matter of minorities.
+        let nodes = if H::GRAVE { bounded(plan, on, H::NAME)? } else { resolve(plan, deployment)? };
         let fault = H::fault(plan)?;
         let mut before = Vec::new();
         for &node in &nodes {

@@ -84,7 +84,7 @@ pub enum Format {
 /// Flags of `analyze`.
 #[derive(Clone, Debug, Args)]
 pub struct AnalyzeArgs {
-    /// The run's folder in the store, such as store/latest/<RUN>
+    /// The run's folder in the store, such as store/latest/RUN
     #[arg(value_name = "RUN", default_value = "store/latest")]
     pub run: PathBuf,
     /// Judge by this consistency instead of the one that the run was judged by

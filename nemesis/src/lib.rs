@@ -10,6 +10,7 @@ mod commanded;
 mod damage;
 mod disk;
 mod disk_harms;
+mod errand;
 mod flap;
 mod harms;
 mod inject;

@@ -14,8 +14,9 @@ use squall_engine::protocol::{Evidence, Fault, Injected, Target};
 use squall_engine::seed::Rng;
 use squall_engine::{Error, Injection};
 
+use crate::errand;
 use crate::registry::Validate;
-use crate::victims::{Victims, aimed, field, names, plan, resolve};
+use crate::victims::{Victims, aimed_at_one, field, names, plan, resolve_one};
 
 /// What becomes of a removed node's data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,14 +54,9 @@ impl Default for Membership {
 
 impl Validate for Membership {
     fn validate(&self) -> Result<(), Error> {
-        aimed(&self.targets, "membership")?;
+        aimed_at_one(&self.targets, "membership", "changes one node at a time")?;
         if self.kinds.is_empty() {
             return Err(Error::Config("`kinds` of `membership` is empty: it would change nothing".into()));
-        }
-        let more = |v: &Victims| !matches!(v, Victims::One | Victims::Leader);
-        if self.targets.iter().any(more) {
-            let text = "`membership` changes one node at a time: its `targets` are `one` and `leader`";
-            return Err(Error::Config(text.into()));
         }
         Ok(())
     }
@@ -104,15 +100,14 @@ impl Fault for Membership {
     async fn begin(&self, plan: &Map<String, Json>, on: &Injection) -> Result<Box<dyn Injected>, Error> {
         let deployment = &on.deployment;
         let kind: Kind = field(plan, "kind")?;
-        let mut nodes = resolve(plan, deployment)?;
-        nodes.truncate(1);
-        let node = nodes[0];
+        let node = resolve_one(plan, deployment)?;
         // A change that is pending is finished before another begins.
         let pending = deployment.roll.is_pending().then_some("an earlier change of members is still pending");
         // Healthy nodes that are out are no majority to those whose disks are harmed. Shrinking asks for worse.
         let too_few = || {
-            let harmed = deployment.excuses.within_minority(&nodes, deployment.nodes.len()).is_empty();
-            (kind != Kind::Shrink && harmed).then_some("as many nodes as a minority have been harmed already")
+            let none_may = deployment.excuses.within_minority(&[node], deployment.nodes.len()).is_empty();
+            (kind != Kind::Shrink && none_may)
+                .then_some("as many nodes as a minority have been harmed already")
         };
         if let Some(why) = pending.or_else(too_few) {
             let description = format!("changed nothing: {why}");
@@ -133,7 +128,7 @@ impl Fault for Membership {
             }
             _ => {}
         }
-        let who = names(deployment, &nodes);
+        let who = deployment.name(node);
         let description = match standing {
             Standing::Out if kind == Kind::Demote => format!("took its vote from {who}"),
             Standing::Out => format!("removed {who} from the cluster"),
@@ -257,16 +252,6 @@ impl Injected for Shrunk {
 
 /// Empties a node's data directory as its programs see it.
 async fn wipe(on: &Injection, node: usize) -> Result<(), Error> {
-    let script = "find . -mindepth 1 -delete";
-    let done = on.deployment.nodes[node].run(&Program::new("wipe", ["sh", "-c", script]), WIPE_LIMIT).await?;
-    match done.exit {
-        squall_cluster::Exit::Code(0) => Ok(()),
-        exit => {
-            let said = String::from_utf8_lossy(&done.stderr).trim().to_owned();
-            Err(Error::Broken(format!(
-                "the data of {} could not be wiped: {exit}: {said}",
-                on.deployment.name(node)
-            )))
-        }
-    }
+    let program = Program::new("wipe", ["sh", "-c", "find . -mindepth 1 -delete"]);
+    errand::run(&on.deployment, node, &program, WIPE_LIMIT, "could not be wiped").await
 }

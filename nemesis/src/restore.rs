@@ -10,15 +10,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
-use squall_cluster::{Capability, Exit};
+use squall_cluster::Capability;
 use squall_engine::membership::Standing;
 use squall_engine::protocol::{self, Evidence, Fault, Injected, Target};
 use squall_engine::seed::Rng;
-use squall_engine::{Deployment, Error, Injection};
+use squall_engine::{Error, Injection};
 
+use crate::errand;
 use crate::registry::Validate;
 use crate::restarts::{counts, serves};
-use crate::victims::{Victims, aimed, names, plan, resolve};
+use crate::victims::{Victims, aimed_at_one, plan, resolve_one};
 
 /// See the module.
 #[derive(Clone, Debug, Deserialize)]
@@ -41,11 +42,7 @@ impl Default for Restore {
 
 impl Validate for Restore {
     fn validate(&self) -> Result<(), Error> {
-        if self.targets.iter().any(|v| !matches!(v, Victims::One | Victims::Leader)) {
-            let text = "`restore` takes the snapshot of one node: its `targets` are `one` and `leader`";
-            return Err(Error::Config(text.into()));
-        }
-        aimed(&self.targets, "restore")
+        aimed_at_one(&self.targets, "restore", "takes the snapshot of one node")
     }
 }
 
@@ -75,15 +72,14 @@ impl Fault for Restore {
 
     async fn begin(&self, plan: &Map<String, Json>, on: &Injection) -> Result<Box<dyn Injected>, Error> {
         let deployment = &on.deployment;
-        let mut from = resolve(plan, deployment)?;
-        from.truncate(1);
+        let from = resolve_one(plan, deployment)?;
         let restore = offered(&*deployment.target)?;
-        let saving = restore.save(from[0], deployment.via());
+        let saving = restore.save(from, deployment.via());
         let saved = match tokio::time::timeout(LIMIT, saving).await {
             Ok(saved) => saved.map_err(|e| e.to_string()),
             Err(_) => Err(format!("no snapshot within {} s", LIMIT.as_secs())),
         };
-        let who = names(deployment, &from);
+        let who = deployment.name(from);
         let description = match &saved {
             Ok(bytes) => format!("saved a snapshot of {who}, {} bytes", bytes.len()),
             // A node that is down or cut off has nothing to give: that happens while other faults act.
@@ -126,7 +122,8 @@ impl Injected for Saved {
             killed += deployment.hold_down(on.id, node).await?;
         }
         for &node in &self.all {
-            make_anew(restore, deployment, node, &saved).await?;
+            let program = restore.restoring(node, &saved, &deployment.layout)?;
+            errand::run(deployment, node, &program, LIMIT, "could not be set back to the snapshot").await?;
         }
         let mut served = 0;
         for &node in &self.all {
@@ -153,22 +150,4 @@ fn offered(target: &dyn Target) -> Result<&dyn protocol::Restore, Error> {
     let none =
         || Error::Config(format!("`restore`: `{}` cannot be made anew from a snapshot", target.name()));
     target.restore().ok_or_else(none)
-}
-
-async fn make_anew(
-    restore: &dyn protocol::Restore,
-    deployment: &Deployment,
-    node: usize,
-    saved: &[u8],
-) -> Result<(), Error> {
-    let program = restore.restoring(node, saved, &deployment.layout)?;
-    let done = deployment.nodes[node].run(&program, LIMIT).await?;
-    match done.exit {
-        Exit::Code(0) => Ok(()),
-        exit => {
-            let said = String::from_utf8_lossy(&done.stderr).trim().to_owned();
-            let name = deployment.name(node);
-            Err(Error::Broken(format!("{name} could not be set back to the snapshot: {exit}: {said}")))
-        }
-    }
 }

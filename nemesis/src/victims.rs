@@ -81,6 +81,12 @@ pub(crate) fn resolve(plan: &Map<String, Json>, deployment: &Deployment) -> Resu
     Ok(drawn)
 }
 
+/// The same for a fault that strikes one node: of several the first.
+pub(crate) fn resolve_one(plan: &Map<String, Json>, deployment: &Deployment) -> Result<usize, Error> {
+    let none = || Error::Config("the planned fault names no node".into());
+    resolve(plan, deployment)?.first().copied().ok_or_else(none)
+}
+
 /// A part of a plan. Plans are made by this crate, or come from a file that a person may have changed.
 pub(crate) fn field<T: serde::de::DeserializeOwned>(
     plan: &Map<String, Json>,
@@ -102,6 +108,14 @@ pub(crate) fn aimed(targets: &[Victims], fault: &str) -> Result<(), Error> {
         return Err(Error::Config(format!("`targets` of `{fault}` is empty: it would harm nobody")));
     }
     Ok(())
+}
+
+/// The same for a fault that strikes one node; `why` says what it does with it.
+pub(crate) fn aimed_at_one(targets: &[Victims], fault: &str, why: &str) -> Result<(), Error> {
+    if targets.iter().any(|victims| !matches!(victims, Victims::One | Victims::Leader)) {
+        return Err(Error::Config(format!("`{fault}` {why}: its `targets` are `one` and `leader`")));
+    }
+    aimed(targets, fault)
 }
 
 /// Names of nodes, for people.

@@ -8,6 +8,7 @@ pub mod declared;
 mod etcd;
 pub mod external;
 mod http;
+mod on_path;
 mod raftkv;
 mod recipes;
 mod registry;

@@ -41,13 +41,7 @@ pub struct Conflicts {
 
 /// An order near to this one with which every conflict agrees: then there is nothing to find. `None` says nothing.
 pub fn agreeing(p: &Plain, order: &[u32], budget: &Budget) -> Result<Option<Vec<u32>>, Exhausted> {
-    let mut exhausted = None;
-    let agreed = corrected(p, order, |order, at, wrong| {
-        let met = disagreements(p, order, at, budget, wrong);
-        exhausted = met.err();
-        exhausted.is_none()
-    });
-    exhausted.map_or(Ok(agreed), Err)
+    corrected(p, order, |order, at, wrong| disagreements(p, order, at, budget, wrong))
 }
 
 /// How many conflicts of one read correct an order: more would say the same.
@@ -79,8 +73,8 @@ fn disagreements(
             let known = between.filter(|&b| clock[p.session[b as usize] as usize] >= p.place[b as usize]);
             known.take(FEW).for_each(|b| wrong.add(b, r.from));
         }
-    })?;
-    Ok(())
+    })
+    .map(drop)
 }
 
 /// Finds all conflicts.

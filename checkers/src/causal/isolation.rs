@@ -7,6 +7,8 @@
 //! of them agree with one linear order, corrected a few times by those that do not, there is none, and no graph
 //! is built.
 
+use std::convert::Infallible;
+
 use super::columns::{Access, INITIAL, Plain};
 use super::convergence::Conflict;
 use super::order::corrected;
@@ -161,7 +163,7 @@ pub fn agrees(p: &Plain, axiom: Axiom, order: &[u32]) -> bool {
                 wrong.add(c.before, c.after);
             }
         });
-        true
+        Ok::<_, Infallible>(())
     });
-    agreeing.is_some()
+    matches!(agreeing, Ok(Some(_)))
 }

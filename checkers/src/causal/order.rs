@@ -109,13 +109,13 @@ impl Wrong {
 
 /// An order that keeps session order, reads-from and all that a model demands: `order`, or what it becomes when it
 /// is corrected a few times. `violated` adds what an order (beside it, the places of transactions in it) has the
-/// wrong way round, at least one pair if there are any, and answers false if it cannot go on. The pairs are kept from
-/// then on, as the model demands them of every order. Where no order was found, nothing is known.
-pub fn corrected(
+/// wrong way round, at least one pair if there are any; its error ends the matter. The pairs are kept from then on, as
+/// the model demands them of every order. Where no order was found, nothing is known.
+pub fn corrected<E>(
     p: &Plain,
     order: &[u32],
-    mut violated: impl FnMut(&[u32], &[u32], &mut Wrong) -> bool,
-) -> Option<Vec<u32>> {
+    mut violated: impl FnMut(&[u32], &[u32], &mut Wrong) -> Result<(), E>,
+) -> Result<Option<Vec<u32>>, E> {
     let mut order = order.to_vec();
     let mut at = vec![0u32; p.len()];
     let mut wrong = Wrong { pairs: Vec::new(), most: p.len() + 1000, hopeless: false };
@@ -124,17 +124,19 @@ pub fn corrected(
             at[t as usize] = i as u32;
         }
         let known = wrong.pairs.len();
-        if !violated(&order, &at, &mut wrong) || wrong.hopeless {
-            return None;
+        violated(&order, &at, &mut wrong)?;
+        if wrong.hopeless {
+            break;
         }
         if wrong.pairs.len() == known {
-            return Some(order);
+            return Ok(Some(order));
         }
         wrong.pairs.sort_unstable();
         wrong.pairs.dedup();
-        order = linear_with(p, &wrong.pairs)?;
+        let Some(next) = linear_with(p, &wrong.pairs) else { break };
+        order = next;
     }
-    None
+    Ok(None)
 }
 
 /// Whether every read sees the last write before it in this order: then the order is a serial execution.
@@ -258,15 +260,15 @@ mod tests {
         // Whatever the order, it is asked for its opposite.
         let opposite = |order: &[u32], _: &[u32], wrong: &mut Wrong| {
             wrong.add(order[1], order[0]);
-            true
+            Ok::<_, ()>(())
         };
-        assert_eq!(corrected(&p, &order, opposite), None);
+        assert_eq!(corrected(&p, &order, opposite), Ok(None));
         let initial = |_: &[u32], _: &[u32], wrong: &mut Wrong| {
             wrong.add(0, INITIAL);
-            true
+            Ok::<_, ()>(())
         };
-        assert_eq!(corrected(&p, &order, initial), None);
-        assert_eq!(corrected(&p, &order, |_, _, _| false), None);
-        assert_eq!(corrected(&p, &order, |_, _, _| true), Some(order));
+        assert_eq!(corrected(&p, &order, initial), Ok(None));
+        assert_eq!(corrected(&p, &order, |_, _, _| Err("out of time")), Err("out of time"));
+        assert_eq!(corrected(&p, &order, |_, _, _| Ok::<_, ()>(())), Ok(Some(order)));
     }
 }

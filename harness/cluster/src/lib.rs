@@ -12,6 +12,7 @@ mod clock;
 mod damage;
 mod disk;
 mod error;
+mod folder;
 mod glob;
 mod limits;
 mod links;
@@ -30,6 +31,7 @@ pub use disk::{
     Damage, Damaged, Discarded, Disk, DiskCall, DiskCounters, DiskError, DiskFault, PowerLoss, Torn,
 };
 pub use error::Error;
+pub use folder::empty_folder;
 pub use glob::Glob;
 pub use limits::{Limits, Usage};
 pub use links::{Delay, DelayShape, Endpoint, LinkCounters, LinkMessage, LinkPolicy, Links, Loss};

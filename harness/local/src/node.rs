@@ -17,6 +17,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::unistd::pipe2;
 use squall_cluster::{
     Clock, Conversation, Disk, Error, Exit, ExitEvent, Limits, Node, Output, Program, ProgramState,
+    empty_folder,
 };
 use tokio::sync::{broadcast, watch};
 
@@ -468,7 +469,7 @@ impl Node for LocalNode {
             return Err(Error::Invalid(format!("{program} runs on {}: its data cannot be wiped", self.name)));
         }
         let data = self.data.clone();
-        let wiped = tokio::task::spawn_blocking(move || empty(&data)).await;
+        let wiped = tokio::task::spawn_blocking(move || empty_folder(&data)).await;
         let wiped =
             wiped.map_err(|error| Error::Broken(format!("wiping the data of {}: {error}", self.name)))?;
         wiped.map_err(|error| Error::io(format!("wiping {}", self.data.display()), error))
@@ -489,17 +490,4 @@ impl Node for LocalNode {
     fn exits(&self) -> broadcast::Receiver<ExitEvent> {
         self.book.exits.subscribe()
     }
-}
-
-/// Removes everything in a folder, but not the folder.
-fn empty(folder: &Path) -> std::io::Result<()> {
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            std::fs::remove_dir_all(entry.path())?;
-        } else {
-            std::fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
 }

@@ -17,6 +17,7 @@ use super::definition::{CommandOf, Definition, Members, ProbeOf, ProgramOf, Star
 use super::probe;
 use super::template::Template;
 use crate::external::{Hello, NodeHello, PROTOCOL, Spec};
+use crate::on_path::find_on_path;
 
 /// How long a step of the set-up, or the bootstrap, may take.
 const STEP_LIMIT: Duration = Duration::from_secs(120);
@@ -262,8 +263,7 @@ fn is_there(what: &str, dir: &std::path::Path) -> bool {
     if what.contains('/') {
         return dir.join(what).exists();
     }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(what).is_file())
+    find_on_path(what).is_some()
 }
 
 #[async_trait]

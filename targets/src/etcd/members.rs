@@ -8,7 +8,7 @@ use squall_cluster::Program;
 use squall_engine::Error;
 use squall_engine::protocol::{Layout, Members, Target as _, Via};
 
-use super::target::{CLIENT_PORT, Etcd, PEER_PORT};
+use super::target::{CLIENT_PORT, Etcd, PEER_PORT, url};
 use super::wire::answer_text;
 use crate::http::Http;
 
@@ -45,8 +45,15 @@ async fn list(ask: usize, via: Via<'_>) -> Result<Vec<Member>, Error> {
     Ok(listed.members)
 }
 
-fn peer_url(node: usize, layout: &Layout) -> String {
-    format!("http://{}", layout.socket(node, PEER_PORT))
+/// Where a node listens for its peers.
+pub(super) fn peer_url(node: usize, layout: &Layout) -> String {
+    url(node, PEER_PORT, layout)
+}
+
+/// Members as `--initial-cluster` wants them.
+pub(super) fn initial_cluster(members: impl IntoIterator<Item = usize>, layout: &Layout) -> String {
+    let member = |n: usize| format!("{}={}", layout.nodes[n].name, peer_url(n, layout));
+    members.into_iter().map(member).collect::<Vec<_>>().join(",")
 }
 
 #[async_trait]
@@ -73,13 +80,10 @@ impl Members for Etcd {
 
     /// A server that joins names exactly the members that there are, and that they exist already.
     fn joining(&self, node: usize, members: &[usize], layout: &Layout) -> Vec<Program> {
-        let all: Vec<String> =
-            members.iter().map(|&n| format!("{}={}", layout.nodes[n].name, peer_url(n, layout))).collect();
+        let all = initial_cluster(members.iter().copied(), layout);
         let mut programs = self.programs(node, layout);
         for program in &mut programs {
-            for (flag, value) in
-                [("--initial-cluster", all.join(",")), ("--initial-cluster-state", "existing".into())]
-            {
+            for (flag, value) in [("--initial-cluster", &*all), ("--initial-cluster-state", "existing")] {
                 if let Some(at) = program.argv.iter().position(|word| word == flag) {
                     program.argv[at + 1] = value.into();
                 }

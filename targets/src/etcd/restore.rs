@@ -9,7 +9,9 @@ use squall_engine::Error;
 use squall_engine::protocol::{Layout, Restore, Via};
 
 use super::maintenance::read_snapshot;
-use super::target::{Etcd, find_on_path};
+use super::members::{initial_cluster, peer_url};
+use super::target::Etcd;
+use crate::on_path::find_on_path;
 
 /// Restores by their names: etcdctl's is gone since 3.6, where etcdutl has it.
 const TOOLS: [&str; 2] = ["etcdutl", "etcdctl"];
@@ -49,14 +51,15 @@ impl Restore for Etcd {
             "rm -rf {FRESH} && \"$0\" snapshot restore {FILE} --data-dir {FRESH} \"$@\" && rm -rf etcd && mv {FRESH} etcd && \
              rm {FILE}"
         );
-        let (members, peer) = self.founders(node, layout);
+        let members = initial_cluster(0..layout.nodes.len(), layout);
+        let flags: [(&str, &str); 3] = [
+            ("--name", &layout.nodes[node].name),
+            ("--initial-cluster", &members),
+            ("--initial-advertise-peer-urls", &peer_url(node, layout)),
+        ];
         let mut program = Program::new("etcd-restore", ["sh", "-c", &script]);
         program.argv.push(self.tool()?.into());
-        for word in ["--name", &layout.nodes[node].name, "--initial-cluster", &members] {
-            program.argv.push(word.into());
-        }
-        program.argv.push("--initial-advertise-peer-urls".into());
-        program.argv.push(peer.into());
+        program.argv.extend(flags.iter().flat_map(|(flag, value)| [flag.into(), value.into()]));
         program.env.insert("ETCDCTL_API".into(), "3".into());
         program.files.push((FILE.into(), saved.to_vec()));
         Ok(program)

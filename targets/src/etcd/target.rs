@@ -16,8 +16,10 @@ use squall_engine::protocol::{
 };
 
 use super::client::EtcdClient;
+use super::members::{initial_cluster, peer_url};
 use super::wire::{StatusReply, answer_text, range};
 use crate::http::{Answer, Http};
+use crate::on_path::find_on_path;
 use crate::recipes::is_known;
 
 pub(super) const CLIENT_PORT: u16 = 2379;
@@ -70,13 +72,6 @@ impl Etcd {
         Ok(Arc::new(Etcd { options, given: given.clone(), binary }))
     }
 
-    /// All members of a cluster that is founded, and where a node listens for them.
-    pub(super) fn founders(&self, node: usize, layout: &Layout) -> (String, String) {
-        let member = |n: usize| format!("{}={}", layout.nodes[n].name, url(layout, n, PEER_PORT));
-        let members: Vec<_> = (0..layout.nodes.len()).map(member).collect();
-        (members.join(","), url(layout, node, PEER_PORT))
-    }
-
     /// Where an executable that was named lies.
     pub(super) fn beside(&self) -> Option<PathBuf> {
         self.options.binary.as_deref().or(self.options.version.as_deref().filter(|v| v.contains('/')))?;
@@ -103,18 +98,13 @@ impl Etcd {
     }
 }
 
-/// Where a node listens.
-fn url(layout: &Layout, node: usize, port: u16) -> String {
+/// A port of a node, as etcd's flags want it.
+pub(super) fn url(node: usize, port: u16, layout: &Layout) -> String {
     format!("http://{}", layout.socket(node, port))
 }
 
 fn absolute(path: &str) -> Result<PathBuf, Error> {
     std::path::absolute(path).map_err(|e| Error::io(format!("the path of etcd, {path}"), e))
-}
-
-pub(super) fn find_on_path(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file())
 }
 
 #[async_trait]
@@ -146,8 +136,8 @@ impl Target for Etcd {
     fn programs(&self, node: usize, layout: &Layout) -> Vec<Program> {
         let me = &layout.nodes[node];
         let data = me.data_dir.join("etcd").to_string_lossy().into_owned();
-        let client = url(layout, node, CLIENT_PORT);
-        let (members, peer) = self.founders(node, layout);
+        let (client, peer) = (url(node, CLIENT_PORT, layout), peer_url(node, layout));
+        let members = initial_cluster(0..layout.nodes.len(), layout);
         let binary = self.binary.get().map_or_else(|| OsString::from("etcd"), |b| b.clone().into());
         let mut argv = vec![binary];
         let flags: [(&str, &str); 9] = [

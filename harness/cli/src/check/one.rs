@@ -1,5 +1,6 @@
 //! One file: read, judged, answered.
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -72,11 +73,11 @@ fn read(path: &Path, options: &import::Options, by: &By) -> Result<Imported<Held
     if path.as_os_str() == "-" {
         return import::read_held(io::stdin().lock(), options);
     }
+    let path = log_of(path);
     if by.takes_columns() {
-        return import::read_file_held(&log_of(path), options);
+        return import::read_file_held(&path, options);
     }
-    let Imported { history, format, warnings, skipped, bytes } = import::read_file(&log_of(path), options)?;
-    Ok(Imported { history: Held::General(history), format, warnings, skipped, bytes })
+    import::read_held(File::open(path).map_err(ImportError::Io)?, options)
 }
 
 /// A run's folder stands for its log.

@@ -6,12 +6,11 @@ use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
 
 use fuser::INodeNo;
-use squall_cluster::{Discarded, PowerLoss};
+use squall_cluster::{Discarded, PowerLoss, Random};
 
 use super::folders::exchange;
 use super::journal::{Change, Place};
 use super::state::{Shared, lock};
-use squall_cluster::Random;
 
 /// What the kernel may have cached and must forget.
 #[derive(Debug, Default)]

@@ -4,9 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use squall_cluster::{DiskCall, DiskCounters, DiskError, DiskFault, Error, Glob};
-
-use squall_cluster::Random;
+use squall_cluster::{DiskCall, DiskCounters, DiskError, DiskFault, Error, Glob, Random};
 
 /// What becomes of a call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

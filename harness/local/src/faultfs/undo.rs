@@ -11,9 +11,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use squall_cluster::{Discarded, Torn};
-
-use squall_cluster::Random;
+use squall_cluster::{Discarded, Random, Torn};
 
 /// As many parts as one call takes (`IOV_MAX`).
 const RUN_MOST: usize = 1024;

@@ -17,6 +17,7 @@ use super::processes;
 use super::programs::{MOST, Programs, collect, exit, soon};
 use super::undo::Undo;
 use super::{COMMAND, damage};
+use crate::empty_folder;
 use crate::ssh::wire::{Answer, Bytes, Command, Hello, PROTOCOL, Reply, Request, Trouble};
 
 /// How long one command of [`Undo`] may take.
@@ -111,7 +112,7 @@ impl Agent {
             return Err(Answer::Failed { what, kind: Trouble::Invalid });
         }
         for (folder, of) in [("data", "data"), ("logs", "logs"), ("run", "files")] {
-            empty(&dir.join(folder)).map_err(step(&format!("removing the last run's {of} in")))?;
+            empty_folder(&dir.join(folder)).map_err(step(&format!("removing the last run's {of} in")))?;
         }
         let guard = start_guard(dir).map_err(step("starting the guard of"))?;
         let mut agent = Agent {
@@ -196,7 +197,7 @@ impl Agent {
                 return done.map(Answer::Damaged).map_err(|e| failed("damaging files".into(), &e));
             }
             Request::Wipe => {
-                empty(&self.dir.join("data"))
+                empty_folder(&self.dir.join("data"))
                     .map_err(|e| failed("emptying the data directory".into(), &e))?;
             }
             Request::Log { name, from } => {
@@ -318,19 +319,6 @@ fn read_from(path: &Path, from: u64) -> io::Result<Vec<u8>> {
     let mut read = Vec::new();
     file.take(MOST).read_to_end(&mut read)?;
     Ok(read)
-}
-
-/// Removes everything in a folder, but not the folder.
-fn empty(folder: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            fs::remove_dir_all(entry.path())?;
-        } else {
-            fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
 }
 
 fn invalid(what: String) -> Answer {

@@ -3,6 +3,7 @@
 //! Plain data only. Everything that crosses the network or reaches the disk is `serde`, so that a change
 //! of format shows in one file.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
@@ -18,8 +19,21 @@ pub type Index = u64;
 pub type Micros = u64;
 
 /// A node's name: 1 to 16 bytes of `[A-Za-z0-9._-]`, held inline so that it copies like a number.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct NodeId([u8; 16]);
+
+/// By the bytes, as one number: names are compared with every message.
+impl Ord for NodeId {
+    fn cmp(&self, other: &NodeId) -> Ordering {
+        u128::from_be_bytes(self.0).cmp(&u128::from_be_bytes(other.0))
+    }
+}
+
+impl PartialOrd for NodeId {
+    fn partial_cmp(&self, other: &NodeId) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 /// Why a string is not a node name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -92,7 +92,7 @@ impl Storm {
         self.cut_around(&others);
         self.stalled = Some(middle);
         let moment = 20_000 + self.below(500_000);
-        self.at(moment, Event::Tip(second, middle));
+        self.at(moment, Event::Tip(second.into(), middle));
     }
 
     /// Wall clocks may say anything at any time.
@@ -140,7 +140,7 @@ impl Storm {
         }
         self.cluster.crash(id, survive);
         self.report.crashes += 1;
-        self.ticks.remove(&id);
+        self.looks.remove(&id);
         *self.lives.entry(id).or_default() += 1;
         self.at(down, Event::Restart(id));
     }
@@ -207,7 +207,7 @@ impl Storm {
         if self.cluster.core(id).is_some_and(|core| core.commit() > commit) {
             self.doomed = None;
             // What it said last is on its way no more.
-            self.flying.retain(|_, wire| wire.from != doomed);
+            self.hush(doomed);
             self.fall(doomed);
         }
     }

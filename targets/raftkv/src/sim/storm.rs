@@ -3,7 +3,7 @@
 //!
 //! Time is virtual; each step takes the earliest event. Monotonic clocks drift by up to 2 %, wall clocks jump.
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BinaryHeap, HashSet};
 
 use super::clients::Clients;
@@ -46,10 +46,45 @@ pub fn storm(seed: u64, config: &StormConfig) -> StormReport {
     Storm::new(seed, config.clone()).run()
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+/// What is about to happen, and when; among equals, first come first served.
+#[derive(Debug)]
+struct Due {
+    time: Micros,
+    sequence: u64,
+    event: Event,
+}
+
+impl Due {
+    fn order(&self) -> (Micros, u64) {
+        (self.time, self.sequence)
+    }
+}
+
+impl PartialEq for Due {
+    fn eq(&self, other: &Due) -> bool {
+        self.order() == other.order()
+    }
+}
+
+impl Eq for Due {}
+
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Due) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Due {
+    fn cmp(&self, other: &Due) -> Ordering {
+        self.order().cmp(&other.order())
+    }
+}
+
+/// Small, for it is moved often.
+#[derive(Debug)]
 pub(super) enum Event {
     Tick(NodeId),
-    Deliver(u64),
+    Deliver(Box<Wire>),
     Persist(NodeId, u64),
     Operate,
     Fault,
@@ -59,7 +94,7 @@ pub(super) enum Event {
     /// A leader falls over, for longer than an election takes.
     Fall(NodeId),
     /// The see-saw tips: this side is cut off now, and the leader in the middle falls over.
-    Tip(Vec<NodeId>, NodeId),
+    Tip(Box<[NodeId]>, NodeId),
     Heal,
 }
 
@@ -71,10 +106,11 @@ pub struct Storm {
     pub(super) ids: Vec<NodeId>,
     random: u64,
     pub(super) taste: Taste,
-    queue: BinaryHeap<Reverse<(Micros, u64, Event)>>,
+    queue: BinaryHeap<Reverse<Due>>,
     sequence: u64,
-    pub(super) flying: BTreeMap<u64, Wire>,
-    pub(super) ticks: BTreeMap<NodeId, Micros>,
+    /// The next look at each node's deadline. It moves with every heartbeat, mostly into the future, so a look may
+    /// come too early and is put off then.
+    pub(super) looks: BTreeMap<NodeId, Micros>,
     /// Crash count of each node: events of a former life are void.
     pub(super) lives: BTreeMap<NodeId, u64>,
     pub(super) cut: HashSet<(NodeId, NodeId)>,
@@ -113,8 +149,7 @@ impl Storm {
             taste,
             queue: BinaryHeap::new(),
             sequence: 0,
-            flying: BTreeMap::new(),
-            ticks: BTreeMap::new(),
+            looks: BTreeMap::new(),
             lives: ids.iter().map(|&id| (id, 0)).collect(),
             ids,
             cut: HashSet::new(),
@@ -159,14 +194,14 @@ impl Storm {
     }
 
     fn run_until(&mut self, end: Micros) {
-        while let Some(Reverse((time, ..))) = self.queue.peek()
-            && *time < end
+        while let Some(Reverse(due)) = self.queue.peek()
+            && due.time < end
             && self.cluster.invariants.breaches().is_empty()
         {
-            let Some(Reverse((time, _, event))) = self.queue.pop() else { return };
-            self.cluster.now = time;
+            let Some(Reverse(due)) = self.queue.pop() else { return };
+            self.cluster.now = due.time;
             self.report.events += 1;
-            self.happen(event);
+            self.happen(due.event);
         }
         self.cluster.now = end;
     }
@@ -174,17 +209,20 @@ impl Storm {
     fn happen(&mut self, event: Event) {
         match event {
             Event::Tick(id) => {
-                if self.ticks.get(&id) == Some(&self.cluster.now) {
-                    self.ticks.remove(&id);
-                    self.cluster.input(id, Input::Tick);
-                    self.settle(id);
+                if self.looks.get(&id) != Some(&self.cluster.now) {
+                    return;
                 }
+                self.looks.remove(&id);
+                if self.deadline(id).is_some_and(|at| at > self.cluster.now) {
+                    return self.look_after(id);
+                }
+                self.cluster.input(id, Input::Tick);
+                self.settle(id);
             }
-            Event::Deliver(number) => {
-                let Some(wire) = self.flying.remove(&number) else { return };
+            Event::Deliver(wire) => {
                 let to = wire.to;
                 if !self.cut.contains(&(wire.from, to)) {
-                    self.cluster.receive(wire);
+                    self.cluster.receive(*wire);
                     self.settle(to);
                 }
             }
@@ -225,38 +263,52 @@ impl Storm {
 
     /// Schedules what a node's last input caused, and looks at what became of clients' operations.
     pub(super) fn settle(&mut self, id: NodeId) {
-        for wire in std::mem::take(&mut self.cluster.wires) {
+        let mut wires = std::mem::take(&mut self.cluster.wires);
+        for wire in wires.drain(..) {
             let hoarse = self.hoarse.filter(|(id, _)| *id == wire.from).map_or(0, |(_, loss)| loss);
             if self.chance(self.loss.max(hoarse)) || self.cut.contains(&(wire.from, wire.to)) {
                 continue;
             }
-            let copies = if self.chance(self.duplicates) { 2 } else { 1 };
-            for _ in 0..copies {
+            if self.chance(self.duplicates) {
                 let delay = 100 + self.below(self.max_delay);
-                self.flying.insert(self.sequence, wire.clone());
-                self.at(delay, Event::Deliver(self.sequence));
+                self.at(delay, Event::Deliver(Box::new(wire.clone())));
             }
+            let delay = 100 + self.below(self.max_delay);
+            self.at(delay, Event::Deliver(Box::new(wire)));
         }
-        let node = &self.cluster.nodes[&id];
+        // What follows may send; the room of this list is used again.
+        self.cluster.wires = wires;
         let life = self.lives[&id];
-        let unscheduled = node.disk.waiting.back().is_some();
-        let deadline = node.core.as_ref().map(|core| self.due(id, core.deadline()));
-        if unscheduled {
+        if !self.cluster.nodes[&id].disk.waiting.is_empty() {
             let stall = if self.stalled == Some(id) { 500_000 } else { 0 };
             let delay = stall + 50 + self.below(self.slow_disk);
             self.at(delay, Event::Persist(id, life));
         }
-        if let Some(deadline) = deadline
-            && self.ticks.get(&id) != Some(&deadline)
-        {
-            self.ticks.insert(id, deadline);
-            self.at(deadline - self.cluster.now, Event::Tick(id));
-        }
+        self.look_after(id);
         for (node, happening) in std::mem::take(&mut self.cluster.happenings) {
             self.observe(node, happening);
         }
         self.release_session_reads(id);
         self.strike_the_doomed(id);
+    }
+
+    /// When a running node wants to act by itself.
+    fn deadline(&self, id: NodeId) -> Option<Micros> {
+        Some(self.due(id, self.cluster.core(id)?.deadline()))
+    }
+
+    /// Sees to it that a node's deadline is not missed.
+    fn look_after(&mut self, id: NodeId) {
+        let Some(deadline) = self.deadline(id) else { return };
+        if self.looks.get(&id).is_none_or(|&look| deadline < look) {
+            self.looks.insert(id, deadline);
+            self.at(deadline - self.cluster.now, Event::Tick(id));
+        }
+    }
+
+    /// What a node said and nobody heard yet is lost.
+    pub(super) fn hush(&mut self, id: NodeId) {
+        self.queue.retain(|Reverse(due)| !matches!(&due.event, Event::Deliver(wire) if wire.from == id));
     }
 
     /// When a node's clock will say this, if nobody moves it.
@@ -269,7 +321,7 @@ impl Storm {
 
     fn peace(&mut self) {
         self.heal();
-        self.queue.retain(|Reverse((_, _, event))| *event != Event::Fault);
+        self.queue.retain(|Reverse(due)| !matches!(due.event, Event::Fault));
         for clock in self.cluster.clocks.values_mut() {
             clock.offset = clock.offset.max(0);
         }
@@ -291,7 +343,8 @@ impl Storm {
     }
 
     pub(super) fn at(&mut self, delay: Micros, event: Event) {
-        self.queue.push(Reverse((self.cluster.now + delay, self.sequence, event)));
+        let time = self.cluster.now + delay;
+        self.queue.push(Reverse(Due { time, sequence: self.sequence, event }));
         self.sequence += 1;
     }
 

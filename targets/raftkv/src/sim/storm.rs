@@ -5,6 +5,7 @@
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BinaryHeap, HashSet};
+use std::panic::catch_unwind;
 
 use super::clients::Clients;
 use super::cluster::{Clock, Cluster, Wire};
@@ -41,9 +42,14 @@ pub struct StormReport {
     pub events: usize,
 }
 
-/// Runs one storm. The same seed and configuration give the same report.
+/// Runs one storm. The same seed and configuration give the same report. A node that panics, as a mistake may make
+/// it, is a breach and ends the storm.
 pub fn storm(seed: u64, config: &StormConfig) -> StormReport {
-    Storm::new(seed, config.clone()).run()
+    catch_unwind(|| Storm::new(seed, config.clone()).run()).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+        StormReport { breaches: vec![format!("a node panicked: {text}")], ..StormReport::default() }
+    })
 }
 
 /// What is about to happen, and when; among equals, first come first served.

@@ -11,9 +11,10 @@ use crate::{Budget, Check, Verdict};
 /// The check `vacuity`: `unknown`, with the reasons, if
 /// - fewer operations of a required function were `ok` in the main phase than its floor, or
 /// - a fault was asked for and no operation was invoked while any fault was on, or
-/// - of some kind of fault no injection is proven to have taken effect.
+/// - of some kind of fault that was asked for no injection is proven to have taken effect, or none of any kind is.
 ///
-/// A single injection without effect is a warning. Figures: `ok` (by function, in the main phase),
+/// A single injection without effect is a warning, and so is a kind that was drawn, not asked for, and proven by nothing.
+/// Figures: `ok` (by function, in the main phase),
 /// `invoked_during_faults`, `effective` (by kind: `injections`, `effective`).
 #[derive(Clone, Debug, Default)]
 pub struct Vacuity {
@@ -43,10 +44,16 @@ impl Check for Vacuity {
         if !kinds.is_empty() && during == 0 {
             reasons.push("no operation was invoked while a fault was on".into());
         }
+        let any = kinds.values().any(|(_, effective)| *effective > 0);
+        let mut warnings = Vec::new();
         for (kind, (all, effective)) in &kinds {
+            let asked = self.faults.iter().any(|f| f == kind);
             match (all, effective) {
                 (0, _) => reasons.push(format!("`{kind}` was never injected")),
-                (_, 0) => reasons.push(format!("none of {all} `{kind}` is proven to have taken effect")),
+                (_, 0) => {
+                    let text = format!("none of {all} `{kind}` is proven to have taken effect");
+                    if asked || !any { reasons.push(text) } else { warnings.push(text) }
+                }
                 _ => {}
             }
         }
@@ -54,6 +61,7 @@ impl Check for Vacuity {
             true => Verdict::valid("vacuity"),
             false => Verdict::unknown("vacuity", reasons.join("; ")),
         };
+        verdict.warnings = warnings;
         for w in windows.iter().filter(|w| w.effective() == Some(false)) {
             let Window { begin, .. } = w;
             verdict.warnings.push(format!("fault {} (`{}`) took no effect", begin.id, begin.kind));
@@ -156,5 +164,21 @@ mod tests {
         let unproven = dud().fault(30, 2, "partition", &["n2"]).heal(40, 2, None);
         assert_eq!(judged(&v, unproven).valid, Valid::Unknown, "what was not measured is not assumed");
         assert!(judged(&v, script()).reason.unwrap().contains("`partition` was never injected"));
+    }
+
+    #[test]
+    fn a_kind_that_was_drawn_only_warns_as_long_as_anything_is_proven() {
+        let drawn = |proven| {
+            let script = Script::new().op(0, "read", Ok, 11, 12).op(0, "read", Ok, 31, 32);
+            let script = script.fault(10, 1, "cpu", &["n1"]).heal(20, 1, None);
+            script.fault(30, 2, "kill", &["n2"]).heal(40, 2, proven)
+        };
+        let (asked, drawn_only) =
+            (Vacuity { floors: vec![], faults: vec!["cpu".into()] }, Vacuity::default());
+        let verdict = judged(&drawn_only, drawn(Some(true)));
+        assert_eq!(verdict.valid, Valid::Yes);
+        assert_eq!(verdict.warnings, ["none of 1 `cpu` is proven to have taken effect"]);
+        assert_eq!(judged(&asked, drawn(Some(true))).valid, Valid::Unknown);
+        assert_eq!(judged(&drawn_only, drawn(None)).valid, Valid::Unknown, "nothing at all is proven");
     }
 }

@@ -21,7 +21,7 @@ pub struct RunArgs {
     /// What clients do, by name or with options. Repeat for several
     #[arg(long, value_name = "NAME", env = "SQUALL_WORKLOAD", value_delimiter = ';')]
     pub workload: Vec<Cell>,
-    /// Faults: commas mean together, repeating the flag (or `;`) means alternatives
+    /// Faults: commas mean together, repeating the flag (or `;`) means alternatives; `all` is every kind that can be had
     #[arg(long, value_name = "A,B", env = "SQUALL_FAULTS", value_delimiter = ';')]
     pub faults: Vec<Together>,
     /// How nodes come to be, by name or with options

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::complaint::{Complaint, Source};
 use super::definition::{Campaign, Keep, Liveness, Timing};
+use super::everything::{ALL, NONE};
 use super::fields::{Fields, duration, flag, list, positive_duration, size, text, whole, word};
 use super::tree::Node;
 use super::{Cell, Concurrency, Expect, Override, ProviderChoice, Rate, Select, StepPlan};
@@ -113,22 +114,25 @@ fn name(node: &Node) -> Result<String, Complaint> {
     Ok(name)
 }
 
-/// One alternative: a fault, or several together, or `none`.
+/// One alternative: a fault, or several together, or `none`, or `all`.
 fn together(node: &Node) -> Result<Vec<Cell>, Complaint> {
     let cells = list(node, Cell::decode)?;
-    without_none(cells).map_err(|text| node.complain(text))
+    set_of_faults(cells).map_err(|text| node.complain(text))
 }
 
-/// `none` stands alone, and means an empty set.
-pub(crate) fn without_none(cells: Vec<Cell>) -> Result<Vec<Cell>, String> {
-    if !cells.iter().any(|c| c.name == "none") {
-        return Ok(cells);
+/// `none` and `all` stand alone; the first means an empty set.
+pub(crate) fn set_of_faults(mut cells: Vec<Cell>) -> Result<Vec<Cell>, String> {
+    for word in [NONE, ALL] {
+        if let Some(cell) = cells.iter().find(|c| c.name == word) {
+            if cells.len() > 1 {
+                return Err(format!("`{word}` cannot act together with other faults"));
+            } else if !cell.options.is_null() {
+                return Err(format!("`{word}` has no options"));
+            }
+        }
     }
-    match cells.len() {
-        1 if cells[0].options.is_null() => Ok(Vec::new()),
-        1 => Err("`none` has no options".to_owned()),
-        _ => Err("`none` cannot act together with other faults".to_owned()),
-    }
+    cells.retain(|c| c.name != NONE);
+    Ok(cells)
 }
 
 pub(super) fn timing(node: &Node) -> Result<Timing, Complaint> {

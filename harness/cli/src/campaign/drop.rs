@@ -39,7 +39,7 @@ impl Campaign {
                     continue;
                 };
                 let why = lacks(&format!("the fault `{}` cannot be had here", cell.name), probe);
-                if !self.faults_may_drop {
+                if !self.faults_may_drop && !cell.of_all {
                     return Err(refuse(Complaint::new(why, cell.at)).into());
                 }
                 dropped.push(Dropped { fault: cell.name, why });

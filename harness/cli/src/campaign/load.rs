@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use super::decode::without_none;
+use super::decode::set_of_faults;
 use super::{Campaign, Complaint, Expect};
 use crate::args::RunArgs;
 use crate::{Refused, declared};
@@ -50,7 +50,7 @@ impl Campaign {
             self.workloads.clone_from(&args.workload);
         }
         if !args.faults.is_empty() {
-            let sets = args.faults.iter().map(|t| without_none(t.0.clone()));
+            let sets = args.faults.iter().map(|t| set_of_faults(t.0.clone()));
             self.faults = sets.collect::<Result<_, _>>().map_err(|text| flag("--faults", text))?;
             self.faults_may_drop = false;
         }

@@ -3,13 +3,17 @@
 use serde_json::Value as Json;
 
 use super::Cell;
+use super::everything::{ALL, NONE, is_everything};
 use crate::declared;
 
 /// The name of a combination: safe as a folder, and different for different options.
 /// Such as `etcd-append.consistency=serializable-partition+kill`.
 pub(crate) fn combination(target: &Cell, workload: &Cell, faults: &[Cell]) -> String {
-    let faults: Vec<String> = faults.iter().map(part).collect();
-    let faults = if faults.is_empty() { "none".to_owned() } else { faults.join("+") };
+    let faults = match faults {
+        [] => NONE.to_owned(),
+        _ if is_everything(faults) => ALL.to_owned(),
+        _ => faults.iter().map(part).collect::<Vec<_>>().join("+"),
+    };
     let name = format!("{}-{}-{faults}", part(target), part(workload));
     if name.len() <= LONGEST {
         return name;

@@ -10,7 +10,8 @@ use squall_engine::Error;
 use squall_engine::protocol::{Kind, Target};
 use squall_targets::declared::Declared;
 
-use super::{Campaign, Cell, Complaint, Place, RunPlan, naming, swarm};
+use super::everything::{ALL, AT_A_TIME};
+use super::{Campaign, Cell, Complaint, Place, RunPlan, is_everything, naming, swarm};
 use crate::registry::find;
 use crate::{Refused, Registry, declared};
 
@@ -28,6 +29,11 @@ impl Campaign {
     }
 
     fn plans(&self, registry: &Registry) -> Result<Vec<RunPlan>, Complaint> {
+        if self.faults.iter().flatten().any(|f| f.name == ALL) {
+            let mut spelled_out = self.clone();
+            spelled_out.spell_out(registry, None);
+            return spelled_out.plans(registry);
+        }
         self.check_names(registry)?;
         let matrix = self.matrix();
         if matrix.is_empty() {
@@ -98,7 +104,7 @@ impl Campaign {
     fn plan(&self, registry: &Registry, of: &Combination<'_>, alone: bool) -> Result<RunPlan, Complaint> {
         let (workload, consistency) = consistency(of.workload);
         let target = target(registry, of.target)?;
-        let (faults, warnings) = self.bearable(&of.faults, &*target)?;
+        let (faults, warnings) = self.bearable(registry, &of.faults, &*target)?;
         let made = make("workload", registry.workloads(), &workload)?;
         let consistency = consistency.unwrap_or_else(|| made.consistency(target.promises()));
         let combination = naming::combination(of.target, of.workload, &faults);
@@ -121,7 +127,7 @@ impl Campaign {
             faults,
             timing: self.timing,
             schedule: self.schedule.clone(),
-            lanes: self.lanes,
+            lanes: self.lanes.or_else(|| is_everything(&of.faults).then_some(AT_A_TIME)),
             watchdog: self.watchdog,
             pcap: self.pcap,
             consistency,
@@ -138,15 +144,26 @@ impl Campaign {
     }
 
     /// The faults without those that the target cannot take, if this campaign may drop any.
-    fn bearable(&self, faults: &[Cell], target: &dyn Target) -> Result<(Vec<Cell>, Vec<String>), Complaint> {
+    fn bearable(
+        &self,
+        registry: &Registry,
+        faults: &[Cell],
+        target: &dyn Target,
+    ) -> Result<(Vec<Cell>, Vec<String>), Complaint> {
         let (mut kept, mut warnings) = (Vec::new(), Vec::new());
         for cell in faults {
             match target.refuses(&cell.name) {
+                None if cell.of_all => match self.provider.make_fault(registry, cell).map(|f| f.fits(target))
+                {
+                    Ok(Ok(())) => kept.push(cell.clone()),
+                    Ok(Err(e)) => warnings.push(format!("{e}; `{}` was dropped", cell.name)),
+                    Err(e) => warnings.push(format!("{e:#}; `{}` was dropped", cell.name)),
+                },
                 None => kept.push(cell.clone()),
                 Some(why) => {
                     let (fault, target) = (&cell.name, target.name());
                     let text = format!("the target `{target}` cannot take the fault `{fault}`: {why}");
-                    if !self.faults_may_drop {
+                    if !self.faults_may_drop && !cell.of_all {
                         return Err(Complaint::new(text, cell.at));
                     }
                     warnings.push(format!("{text}; dropped"));

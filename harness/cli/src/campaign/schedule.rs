@@ -11,7 +11,8 @@ use squall_nemesis::{Event, Step, When};
 
 use super::Cell;
 use super::complaint::Complaint;
-use super::decode::without_none;
+use super::decode::set_of_faults;
+use super::everything::ALL;
 use super::fields::{Fields, duration, list, positive_duration, text, whole};
 use super::tree::{Node, Tree};
 
@@ -95,9 +96,11 @@ impl StepPlan {
             return Err(node.complain("a step needs a `fault`"));
         };
         let faults = list(fault, Cell::decode)?;
-        let faults = without_none(faults).map_err(|text| fault.complain(text))?;
+        let faults = set_of_faults(faults).map_err(|text| fault.complain(text))?;
         if faults.is_empty() {
             return Err(fault.complain("`none` is no step"));
+        } else if faults.iter().any(|f| f.name == ALL) {
+            return Err(fault.complain("`all` is no step: a step names its faults"));
         }
         let lasts = fields.get("for").map(positive_duration).transpose()?;
         let times = fields.get("times");

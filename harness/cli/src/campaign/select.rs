@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::complaint::Complaint;
+use super::everything::{ALL, NONE, is_everything};
 use super::fields::{Fields, list, text};
 use super::tree::Node;
 use super::values::Cell;
@@ -45,7 +46,8 @@ impl Select {
     pub fn matches(&self, target: &Cell, workload: &Cell, faults: &[Cell]) -> bool {
         let among = |names: &[String], name: &str| names.is_empty() || names.iter().any(|n| n == name);
         let has = |name: &String| match name.as_str() {
-            "none" => faults.is_empty(),
+            NONE => faults.is_empty(),
+            ALL => is_everything(faults),
             name => faults.iter().any(|f| f.name == name),
         };
         among(&self.target, &target.name)

@@ -23,6 +23,9 @@ pub struct Cell {
     /// Where its options stand.
     #[serde(skip)]
     pub options_at: Vec<(String, Place)>,
+    /// It came with `all`: where it cannot be had the others do.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub of_all: bool,
 }
 
 /// Places are no part of what a cell is.
@@ -35,7 +38,8 @@ impl PartialEq for Cell {
 impl Cell {
     /// A name without options.
     pub fn named(name: &str) -> Self {
-        Cell { name: name.to_owned(), options: Json::Null, at: None, options_at: Vec::new() }
+        let name = name.to_owned();
+        Cell { name, options: Json::Null, at: None, options_at: Vec::new(), of_all: false }
     }
 
     pub(crate) fn decode(node: &Node) -> Result<Cell, Complaint> {
@@ -53,7 +57,8 @@ impl Cell {
                             .complain(format!("expected the options of `{name}` as a map, found {found}")));
                     }
                 };
-                Ok(Cell { name: key.name.clone(), options: options.to_json(), at: Some(key.at), options_at })
+                let (options, at) = (options.to_json(), Some(key.at));
+                Ok(Cell { options, at, options_at, ..Cell::named(&key.name) })
             }
             Tree::Map(entries) => Err(match entries.get(1) {
                 Some((second, _)) => Complaint::new(

@@ -38,6 +38,7 @@ pub fn run(registry: &Registry, args: &RunArgs) -> anyhow::Result<Exit> {
         // Once before anything is asked of the machine, so that a mistake is said with its place.
         campaign.resolve(registry)?;
         let provider = campaign.make_provider()?;
+        campaign.spell_out(registry, Some(&*provider));
         campaign.refuse_by(registry, &*provider)?;
         let dropped = campaign.fit_to(registry, &provider.probe().await)?;
         for d in &dropped {

@@ -1,6 +1,6 @@
 //! The command that does a run again.
 
-use crate::campaign::{Cell, ProviderChoice, RunPlan};
+use crate::campaign::{ALL, Cell, NONE, ProviderChoice, RunPlan, is_everything};
 use squall_cluster::shell_word;
 use squall_engine::units::format_duration;
 
@@ -10,8 +10,12 @@ pub(crate) fn command(plan: &RunPlan) -> String {
     let mut flag = |name: &str, value: String| parts.push(format!("--{name} {}", shell_word(&value)));
     flag("target", written(&plan.target));
     flag("workload", written(&judged(plan)));
-    let faults: Vec<String> = plan.faults.iter().map(written).collect();
-    flag("faults", if faults.is_empty() { "none".into() } else { faults.join(",") });
+    let faults = match plan.faults.as_slice() {
+        [] => NONE.to_owned(),
+        faults if is_everything(faults) => ALL.to_owned(),
+        faults => faults.iter().map(written).collect::<Vec<_>>().join(","),
+    };
+    flag("faults", faults);
     if plan.provider != ProviderChoice::default() {
         flag("provider", plan.provider.to_string());
     }

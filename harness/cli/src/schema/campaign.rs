@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::tidy::without_null;
 use crate::Registry;
-use crate::campaign::{Campaign, OWN, PROVIDERS};
+use crate::campaign::{ALL, Campaign, NONE, OWN, PROVIDERS};
 
 /// A campaign of squall: every target with every workload under every set of faults.
 #[derive(JsonSchema)]
@@ -41,7 +41,7 @@ struct File {
     targets: Option<OneOrMore<Target>>,
     /// What clients do.
     workloads: Option<OneOrMore<Workload>>,
-    /// Alternatives: each is a fault, or a list of faults that act together, or `none`.
+    /// Alternatives: each is a fault, or a list of faults that act together, or `none`, or `all`.
     faults: Option<OneOrMore<Together>>,
     /// When faults come and go.
     timing: Option<Timing>,
@@ -323,7 +323,8 @@ pub fn campaign(registry: &Registry) -> Json {
     definitions["Workload"] = of(registry.workloads().iter().map(|k| (k.name, k.summary)).collect());
     let mut faults: Vec<_> = registry.faults().iter().map(|k| (k.name, k.summary)).collect();
     if !faults.is_empty() {
-        faults.push(("none", "no fault"));
+        faults.push((NONE, "no fault"));
+        faults.push((ALL, "every fault that can be had, a few at a time"));
     }
     definitions["Fault"] = of(faults);
     let own =

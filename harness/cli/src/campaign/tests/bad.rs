@@ -29,6 +29,8 @@ const BAD: &[(&str, &str)] = &[
     ("two names in one entry", "targets:\n  - etcd:\n    raftkv:\n"),
     ("a fault twice", "faults: [[kill, kill]]\n"),
     ("none with another fault", "faults: [[none, kill]]\n"),
+    ("all with another fault", "faults: [kill, [all, kill]]\n"),
+    ("all with options", "faults: [{all: {targets: [one]}}]\n"),
     ("a fault that the target cannot take", "targets: [etcd]\nfaults: [partition, [kill, clock]]\n"),
     ("a function that the target cannot do", "workloads: [append]\n"),
     ("a consistency that cannot be judged", "workloads: [{register: {consistency: eventual}}]\n"),
@@ -72,6 +74,7 @@ const BAD: &[(&str, &str)] = &[
     ("a writer of nothing", "schedule: [{after: {ok_operations: 5}, on: writer, fault: kill, for: 3s}]\n"),
     ("an unknown fault in a step", "schedule: [{at: 1s, fault: [kill, pauze], for: 3s}]\n"),
     ("a step of nothing", "schedule: [{at: 1s, fault: none, for: 3s}]\n"),
+    ("a step of all", "schedule: [{at: 1s, fault: all, for: 3s}]\n"),
     ("a swarm that is neither on nor off", "swarm: perhaps\n"),
     ("an unknown liveness", "liveness: warning\n"),
 ];

@@ -8,7 +8,8 @@ use squall_cluster::{Capability, Probe};
 use super::fake::registry;
 use crate::Exit;
 use crate::args::{Cli, Command, RunArgs};
-use crate::campaign::{Campaign, Concurrency, Rate, Shard};
+use crate::campaign::{Campaign, Concurrency, Rate, RunPlan, Shard};
+use crate::run::command;
 
 fn args(words: &[&str]) -> RunArgs {
     let all = ["squall", "run"].iter().chain(words);
@@ -127,4 +128,30 @@ fn the_built_in_campaign_drops_what_a_target_cannot_take() {
     let plan = campaign.resolve(&registry()).unwrap().remove(0);
     assert_eq!(plan.name, "etcd-register-partition");
     assert!(plan.warnings[0].contains("cannot take the fault `clock`"));
+}
+
+#[test]
+fn all_is_every_fault_that_can_be_had_a_few_at_a_time() {
+    let mut campaign = Campaign::built_in();
+    campaign.override_by(&args(&["--faults", "all", "--target", "etcd"])).unwrap();
+    let plan = campaign.resolve(&registry()).unwrap().remove(0);
+    let (names, lanes) = (|p: &RunPlan| p.faults.iter().map(|f| f.name.clone()).collect::<Vec<_>>(), Some(4));
+    assert_eq!((plan.name.as_str(), plan.lanes), ("etcd-register-all", lanes));
+    // The fake refuses one, and lacks what the others act upon.
+    let gone = ["clock", "topple", "membership", "upgrade", "maintenance", "restore"];
+    let left: Vec<String> = registry().faults().iter().map(|k| k.name.to_owned()).collect();
+    let left: Vec<String> = left.into_iter().filter(|n| !gone.contains(&n.as_str())).collect();
+    assert_eq!(names(&plan), left);
+    assert_eq!(plan.warnings.len(), gone.len(), "{:?}", plan.warnings);
+    assert!(command(&plan).contains("--faults all "), "{}", command(&plan));
+    // What the machine cannot do goes, too, and is named.
+    campaign.spell_out(&registry(), None);
+    let dropped = campaign.fit_to(&registry(), &[probe(Capability::Links, false)]).unwrap();
+    assert!(dropped.iter().any(|d| d.fault == "partition"), "{dropped:?}");
+    let plan = campaign.resolve(&registry()).unwrap().remove(0);
+    assert!(!names(&plan).contains(&"partition".to_owned()));
+    assert_eq!((plan.name.as_str(), plan.lanes), ("etcd-register-all", lanes));
+    let text = "faults: [all, kill]\nexclude: [{faults: all}]\nlanes: 2\n";
+    let plans = Campaign::parse("c", text).unwrap().resolve(&registry()).unwrap();
+    assert_eq!(plans.iter().map(|p| &*p.name).collect::<Vec<_>>(), ["raftkv-register-kill"]);
 }

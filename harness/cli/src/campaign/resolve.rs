@@ -153,12 +153,13 @@ impl Campaign {
         let (mut kept, mut warnings) = (Vec::new(), Vec::new());
         for cell in faults {
             match target.refuses(&cell.name) {
-                None if cell.of_all => match self.provider.make_fault(registry, cell).map(|f| f.fits(target))
-                {
-                    Ok(Ok(())) => kept.push(cell.clone()),
-                    Ok(Err(e)) => warnings.push(format!("{e}; `{}` was dropped", cell.name)),
-                    Err(e) => warnings.push(format!("{e:#}; `{}` was dropped", cell.name)),
-                },
+                None if cell.of_all => {
+                    let made = self.provider.make_fault(registry, cell);
+                    match made.and_then(|fault| Ok(fault.fits(target)?)) {
+                        Ok(()) => kept.push(cell.clone()),
+                        Err(e) => warnings.push(format!("{e:#}; `{}` was dropped", cell.name)),
+                    }
+                }
                 None => kept.push(cell.clone()),
                 Some(why) => {
                     let (fault, target) = (&cell.name, target.name());

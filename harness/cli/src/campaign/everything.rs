@@ -22,9 +22,11 @@ impl Campaign {
     /// is left out where campaigns are fitted to them.
     pub fn spell_out(&mut self, registry: &Registry, provider: Option<&dyn Provider>) {
         for set in &mut self.faults {
-            let Some(at) = set.iter().position(|f| f.name == ALL) else { continue };
-            let (of_all, place) = (true, set[at].at);
-            let named = |name: &str| Cell { of_all, at: place, ..Cell::named(name) };
+            let at = match set.as_slice() {
+                [all] if all.name == ALL => all.at,
+                _ => continue,
+            };
+            let named = |name: &str| Cell { of_all: true, at, ..Cell::named(name) };
             let had = |name: &str| provider.is_none_or(|p| p.refuses(name).is_none());
             *set = registry.faults().iter().filter(|k| had(k.name)).map(|k| named(k.name)).collect();
         }

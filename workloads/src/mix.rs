@@ -20,12 +20,19 @@ use squall_history::{Builder, Event, History, Order, ProcessId};
 struct Options {
     /// The parts: names, or names with options.
     of: Vec<Json>,
+    /// Of so many workers each part has some; one each, if not said.
+    shares: Vec<usize>,
 }
+
+/// Shares are small numbers: there must be as many workers as they come to.
+const MAX_SHARE: usize = 100;
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Mix {
     parts: Vec<Arc<dyn Workload>>,
+    // Parts in turn, each as often as its share says.
+    turns: Arc<[usize]>,
     // Known once the run has begun: live checks are made before.
     places: Arc<OnceLock<Places>>,
 }
@@ -44,8 +51,21 @@ impl Mix {
                 return Err(Error::Config(format!("`mix`: `{a}` and `{b}` use the same keys")));
             }
         }
-        Ok(Arc::new(Mix { parts, places: Arc::default() }))
+        Ok(Arc::new(Mix { turns: turns(&options.shares, parts.len())?, parts, places: Arc::default() }))
     }
+}
+
+/// Each part as often as its share says.
+fn turns(shares: &[usize], parts: usize) -> Result<Arc<[usize]>, Error> {
+    if shares.is_empty() {
+        return Ok((0..parts).collect());
+    }
+    if shares.len() != parts || shares.iter().any(|share| !(1..=MAX_SHARE).contains(share)) {
+        return Err(Error::Config(format!(
+            "`mix` has {parts} parts, so its `shares` are {parts} numbers from 1 to {MAX_SHARE}"
+        )));
+    }
+    Ok(shares.iter().enumerate().flat_map(|(part, share)| std::iter::repeat_n(part, *share)).collect())
 }
 
 /// `register`, or `{register: {keys: 3}}`.
@@ -84,10 +104,10 @@ struct Places {
 }
 
 impl Places {
-    fn new(workers: usize, nodes: usize, parts: usize) -> Places {
-        let mut sizes = vec![0; parts];
+    fn new(workers: usize, nodes: usize, turns: &[usize]) -> Places {
+        let mut sizes = vec![0; turns.iter().max().map_or(0, |last| last + 1)];
         let of = (0..workers).map(|worker| {
-            let part = worker / nodes.max(1) % parts;
+            let part = turns[worker / nodes.max(1) % turns.len()];
             sizes[part] += 1;
             (part, sizes[part] - 1)
         });
@@ -119,7 +139,7 @@ impl Workload for Mix {
     }
 
     fn generator(&self, setting: &Setting) -> Box<dyn Generator> {
-        let places = Places::new(setting.workers, setting.nodes, self.parts.len());
+        let places = Places::new(setting.workers, setting.nodes, &self.turns);
         let inner =
             self.settings(&places, setting).map(|(part, setting)| Some(part.generator(&setting))).collect();
         let _ = self.places.set(places.clone());
@@ -127,7 +147,7 @@ impl Workload for Mix {
     }
 
     fn finish(&self, setting: &Setting) -> Option<Box<dyn Generator>> {
-        let places = Places::new(setting.workers, setting.nodes, self.parts.len());
+        let places = Places::new(setting.workers, setting.nodes, &self.turns);
         let inner = self.settings(&places, setting).map(|(part, setting)| part.finish(&setting)).collect();
         Some(Box::new(Traffic { places, inner }))
     }
@@ -137,7 +157,7 @@ impl Workload for Mix {
         for (at, part) in self.parts.iter().enumerate() {
             for inner in part.checks(&part.consistency(consistency))? {
                 let name = format!("{}.{}", part.name(), inner.name());
-                all.push(Box::new(Part { name, at, parts: self.parts.len(), inner }));
+                all.push(Box::new(Part { name, at, turns: self.turns.clone(), inner }));
             }
         }
         Ok(all)
@@ -205,7 +225,7 @@ impl Generator for Traffic {
 struct Part {
     name: String,
     at: usize,
-    parts: usize,
+    turns: Arc<[usize]>,
     inner: Box<dyn Check>,
 }
 
@@ -218,7 +238,7 @@ impl Check for Part {
         let Some(run) = history.run.as_deref() else {
             return Verdict::unknown(&self.name, "the history does not say how many workers there were");
         };
-        let places = Places::new(run.concurrency as usize, run.nodes.len(), self.parts);
+        let places = Places::new(run.concurrency as usize, run.nodes.len(), &self.turns);
         let (own, numbers) = match split(history, |process| places.part(process) == self.at) {
             Ok(own) => own,
             Err(e) => {
@@ -311,12 +331,12 @@ mod tests {
     fn mix() -> Mix {
         let parts = [json!("register"), json!({ "lock": { "keys": 1 } })];
         let parts = parts.iter().map(|cell| part(cell).unwrap()).collect();
-        Mix { parts, places: Arc::default() }
+        Mix { parts, turns: [0, 1].into(), places: Arc::default() }
     }
 
     #[test]
     fn every_part_has_workers_on_every_node_and_no_two_the_same() {
-        let places = Places::new(12, 3, 2);
+        let places = Places::new(12, 3, &[0, 1]);
         assert_eq!(places.sizes, [6, 6]);
         for part in 0..2 {
             let mine = |w: &usize| places.of[*w].0 == part;
@@ -324,6 +344,17 @@ mod tests {
             let within: BTreeSet<u32> =
                 (0..36).filter(|p| places.part(*p) == part).map(|p| places.within(p)).collect();
             assert_eq!((nodes.len(), within), (3, (0..18).collect()));
+        }
+    }
+
+    #[test]
+    fn a_part_has_as_many_workers_as_its_share() {
+        let places = Places::new(12, 2, &turns(&[2, 1], 2).unwrap());
+        assert_eq!(places.sizes, [8, 4]);
+        let mine = |part: usize| (0..12).filter(|w| places.of[*w].0 == part).map(|w| w % 2).sum::<usize>();
+        assert_eq!((mine(0), mine(1)), (4, 2));
+        for bad in [json!([1]), json!([1, 0]), json!([1, 101]), json!([1, 1, 1])] {
+            assert!(Mix::build(&json!({ "of": ["register", "append"], "shares": bad })).is_err(), "{bad}");
         }
     }
 

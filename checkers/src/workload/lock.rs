@@ -8,12 +8,15 @@
 //! it begins to release, or as long as it showed that it believed so; acquires and releases have a legal order
 //! exactly if no two such spans overlap. [`Fencing`] is complete for a fenced resource: operations must fit into
 //! the order of their tokens, and as that is a total preorder it is enough to compare pairs.
+//!
+//! Both also hold the store to the lease itself, which no pause and no partition excuses: see [`leases`].
 
 use std::collections::BTreeMap;
 
 use serde_json::json;
 use squall_history::{History, Op, Outcome, ProcessId, Value};
 
+use super::leases;
 use super::report::anomaly;
 use crate::{Anomaly, Budget, Check, Verdict};
 
@@ -78,7 +81,7 @@ impl Check for Exclusion {
         if count == 0 {
             return Verdict::unknown("exclusion", "no lock was acquired");
         }
-        let (mut found, mut pairs, mut longest) = (Vec::new(), 0u64, 0u64);
+        let (mut found, mut pairs, mut longest) = (leases::cut_short("exclusion", history), 0u64, 0u64);
         for (key, mut spans) in holds {
             spans.sort_unstable_by_key(|h| h.from);
             // Whoever held it longest of all that began before.
@@ -87,7 +90,7 @@ impl Check for Exclusion {
                 if let Some(other) = before.filter(|b| hold.from.0 < b.until.0) {
                     pairs += 1;
                     longest = longest.max(other.until.1.min(hold.until.1).saturating_sub(hold.from.1));
-                    if found.len() < TOLD {
+                    if pairs <= TOLD as u64 {
                         found.push(two_holders(key, &other, &hold));
                     }
                 }
@@ -96,6 +99,7 @@ impl Check for Exclusion {
         }
         let ok = |f: &str| history.ops().filter(|op| op.f == f && op.outcome == Outcome::Ok).count();
         let lost = history.ops().filter(|op| op.f == "release" && op.output.as_str() == Some("lost")).count();
+        found.truncate(TOLD);
         Verdict::from_anomalies("exclusion", found)
             .with("hold_count", count)
             .with("release_count", ok("release"))
@@ -168,7 +172,7 @@ impl Check for Fencing {
         if writes == 0 {
             return Verdict::unknown("fencing", "nothing was written under a lock");
         }
-        let mut found = Vec::new();
+        let mut found = leases::cut_short("fencing", history);
         for (key, uses) in &locks {
             given_twice(key, uses, &mut found);
             out_of_order(key, uses, &mut found);

@@ -27,8 +27,9 @@ fn kinds(check: &dyn Check, history: &History) -> Vec<String> {
 
 #[test]
 fn a_holder_who_still_believes_and_one_who_gave_up() {
-    let taken = [(Invoke, 0, "acquire", "2000"), (Ok, 0, "acquire", "[5,1]")];
-    let other = [(Invoke, 1, "acquire", "2000"), (Ok, 1, "acquire", "[9,2]")];
+    // No time to live: nobody owes them anything.
+    let taken = [(Invoke, 0, "acquire", "0"), (Ok, 0, "acquire", "[5,1]")];
+    let other = [(Invoke, 1, "acquire", "0"), (Ok, 1, "acquire", "[9,2]")];
     let renew = [(Invoke, 0, "renew", "1"), (Fail, 0, "renew", "1")];
     let release = [(Invoke, 0, "release", "[5,1]"), (Fail, 0, "release", "[5,1]")];
     let two = ["two-holders"];

@@ -5,6 +5,7 @@
 pub mod bank;
 pub mod causal_reverse;
 pub mod counter;
+mod leases;
 pub mod lock;
 pub mod long_fork;
 pub mod monotonic;

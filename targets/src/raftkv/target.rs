@@ -1,7 +1,7 @@
 //! Raft KV as squall starts and watches it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 use squall_cluster::Program;
 use squall_engine::protocol::{Client, Layout, Members, NodeStatus, Status, Target, Via, merged, options};
+use squall_engine::seed::Seed;
 use squall_engine::{Error, units};
 
 use super::client::{KvClient, Sessions};
@@ -33,7 +34,7 @@ enum Reads {
     Session,
     /// Whatever the node has applied.
     Local,
-    /// Clients take turns: one reads by index, one by lease, one as sessions that tell each other what they saw.
+    /// Of three clients one reads by index, one by lease, and one as sessions that tell each other what they saw.
     Mixed,
 }
 
@@ -47,6 +48,26 @@ impl Reads {
             Reads::Local => "local",
             Reads::Mixed => "mixed",
         }
+    }
+}
+
+/// Who numbers changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged, expecting = "`sessions` is `true`, `false`, or `mixed`: every other client")]
+enum Numbered {
+    All(bool),
+    Some(Half),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Half {
+    Mixed,
+}
+
+impl Default for Numbered {
+    fn default() -> Self {
+        Numbered::All(false)
     }
 }
 
@@ -64,7 +85,7 @@ struct Options {
     /// A classic mistake by its name (`squall raftkv bugs`).
     bug: Option<String>,
     /// Clients open sessions and number their changes, so that one sent twice is done once.
-    sessions: bool,
+    sessions: Numbered,
     /// How many entries are applied between two snapshots.
     snapshot_entries: Option<u64>,
     /// Entries of one message between nodes, in bytes; one entry may exceed it.
@@ -83,7 +104,7 @@ pub(crate) struct RaftKv {
     /// The greatest index that any client was told of.
     token: Arc<AtomicU64>,
     /// Connections made so far.
-    connections: AtomicUsize,
+    connections: AtomicU64,
 }
 
 impl RaftKv {
@@ -92,7 +113,7 @@ impl RaftKv {
             options: options("raftkv", given)?,
             given: given.clone(),
             token: Arc::default(),
-            connections: AtomicUsize::new(0),
+            connections: AtomicU64::new(0),
         }))
     }
 }
@@ -158,15 +179,17 @@ impl Target for RaftKv {
         let http = Http::connect(node, CLIENT_PORT, via).await?;
         let o = &self.options;
         let shares = o.shared_token || o.reads == Reads::Mixed;
-        let sessions = Sessions { shared: shares.then(|| self.token.clone()), numbered: o.sessions };
+        // Drawn: by turns, each part of a mixed workload would have its own way.
+        let mut drawn = Seed(0).key(self.connections.fetch_add(1, Ordering::Relaxed), 0);
         let consistency = match o.reads {
-            // By rounds over the nodes, so that each node has some of each.
-            Reads::Mixed => {
-                let turn = self.connections.fetch_add(1, Ordering::Relaxed) / via.layout.nodes.len().max(1);
-                [Reads::ReadIndex, Reads::Lease, Reads::Session][turn % 3].consistency()
-            }
+            Reads::Mixed => [Reads::ReadIndex, Reads::Lease, Reads::Session][drawn.index(3)].consistency(),
             reads => reads.consistency(),
         };
+        let numbered = match o.sessions {
+            Numbered::All(all) => all,
+            Numbered::Some(Half::Mixed) => drawn.chance(0.5),
+        };
+        let sessions = Sessions { shared: shares.then(|| self.token.clone()), numbered };
         Ok(Box::new(KvClient::new(http, consistency, sessions)))
     }
 

@@ -159,17 +159,20 @@ const FINISH_LIMIT: Duration = Duration::from_secs(15);
 /// No injection has this number: whatever held a node down has let go when changes are finished.
 const NOBODY: u32 = u32::MAX;
 
-/// Finishes what is pending, once everything is healed: a node that was to leave leaves, or is seen to be a member;
-/// one that was to join joins. What the cluster does not agree to even then is said in the log, and shows as a
+/// Finishes what is pending, once everything is healed: a node that was to leave leaves, and comes back where nodes may
+/// with their data; one that was to join joins. What the cluster does not agree to even then is said in the log, and shows as a
 /// cluster that has not recovered.
 pub(crate) async fn finish(deployment: &Deployment) -> Result<(), Error> {
     for node in 0..deployment.nodes.len() {
         let was = deployment.roll.standing(node);
-        let is = match was {
+        let mut is = match was {
             Standing::Member | Standing::Out => continue,
             Standing::Leaving => remove(deployment, node, FINISH_LIMIT).await?,
             Standing::Joining => join(deployment, NOBODY, node, FINISH_LIMIT).await?,
         };
+        if is == Standing::Out && capability(deployment)?.keeps_data() {
+            is = join(deployment, NOBODY, node, FINISH_LIMIT).await?;
+        }
         if is == Standing::Out {
             // It is no part of the cluster any more; a server that goes on would only ask to be let in.
             deployment.nodes[node].kill().await?;

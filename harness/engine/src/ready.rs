@@ -37,8 +37,9 @@ pub(crate) async fn wait(deployment: &Arc<Deployment>, ask: Duration, limit: Dur
     }
 }
 
-/// Asks all nodes at once, each for at most `limit`; gives those that do not serve, and why in `last`. Nodes whose
-/// data was spoilt are left out once they gave up, or once the caller is `tired` of waiting for them.
+/// Asks all nodes at once, each for at most `limit`; gives those that do not serve, and why in `last`. Nodes that were
+/// taken out of the cluster are not asked; those whose data was spoilt are left out once they gave up, or once the
+/// caller is `tired` of waiting for them.
 pub(crate) async fn ask_all(
     deployment: &Arc<Deployment>,
     limit: Duration,
@@ -46,7 +47,7 @@ pub(crate) async fn ask_all(
     last: &mut [String],
 ) -> Vec<usize> {
     let mut asked = JoinSet::new();
-    for node in 0..last.len() {
+    for node in (0..last.len()).filter(|node| !deployment.roll.is_out(*node)) {
         let deployment = deployment.clone();
         asked.spawn(async move {
             let answer = tokio::time::timeout(limit, deployment.target.ready(node, deployment.via())).await;

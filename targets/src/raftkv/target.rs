@@ -53,15 +53,15 @@ impl Reads {
 
 /// Who numbers changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(untagged, expecting = "`sessions` is `true`, `false`, or `mixed`: every other client")]
+#[serde(untagged, expecting = "`sessions` is `true`, `false`, or `mixed`: one client in four")]
 enum Numbered {
     All(bool),
-    Some(Half),
+    Some(Few),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Half {
+enum Few {
     Mixed,
 }
 
@@ -187,7 +187,7 @@ impl Target for RaftKv {
         };
         let numbered = match o.sessions {
             Numbered::All(all) => all,
-            Numbered::Some(Half::Mixed) => drawn.chance(0.5),
+            Numbered::Some(Few::Mixed) => drawn.chance(0.25),
         };
         let sessions = Sessions { shared: shares.then(|| self.token.clone()), numbered };
         Ok(Box::new(KvClient::new(http, consistency, sessions)))

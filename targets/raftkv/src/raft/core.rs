@@ -330,6 +330,12 @@ impl Core {
         self.log.membership().voters.contains(&self.config.id)
     }
 
+    /// Whether it may stand for election: also while its own removal is not known to be committed, as it may be the only
+    /// one with a log that a majority would follow (thesis §4.2.2).
+    pub(super) fn may_stand(&self) -> bool {
+        self.is_voter() || self.log.membership_at(self.commit).voters.contains(&self.config.id)
+    }
+
     /// The largest value that a majority of voters has reached, this node's own being `mine`.
     pub(super) fn quorum_of(&self, mine: u64, theirs: impl Fn(&Progress) -> u64) -> u64 {
         let membership = self.log.membership();

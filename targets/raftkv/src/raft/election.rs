@@ -93,7 +93,7 @@ impl Core {
     /// Asks whether an election could be won, before disturbing anyone with a new term (thesis §9.6).
     pub(super) fn campaign_before_vote(&mut self) {
         self.reset_election_deadline();
-        if !self.is_voter() && !self.has(Bug::RemovedNodeVotes) {
+        if !self.may_stand() && !self.has(Bug::RemovedNodeVotes) {
             return;
         }
         self.fail_reads();
@@ -237,6 +237,32 @@ mod tests {
         core.step(0, Input::Persisted { seq: seq.unwrap() });
         core.flush();
         assert!(propose(&mut core).0, "what is committed makes room");
+    }
+
+    #[test]
+    fn a_leader_that_removed_itself_may_be_needed_once_more() {
+        let [me, other]: [NodeId; 2] = ["n1", "n2"].map(|id| id.parse().unwrap());
+        let (both, rest) = (Membership::of([me, other]), Membership::of([other]));
+        let hard_state = HardState { term: 1, ..HardState::default() };
+        // Its own removal is at the end of its log alone, so nobody else's log is as long.
+        let mut log = Log::new(both);
+        log.push(Entry { term: 1, index: 1, payload: Payload::Membership(rest.clone()) });
+        let mut core = Core::new(CoreConfig::new(me, 1), Restored { hard_state, log, snapshot: None }, 0);
+        core.step(core.deadline(), Input::Tick);
+        assert_eq!(core.role(), Role::PreCandidate);
+        let granted = Message::PreVoteReply { term: 2, granted: true };
+        core.step(core.deadline(), Input::Receive { from: other, message: granted });
+        let vote = core.flush().write.unwrap().seq;
+        core.step(0, Input::Persisted { seq: vote });
+        assert_eq!(core.role(), Role::Candidate, "its own vote does not count");
+        core.step(0, Input::Receive { from: other, message: Message::VoteReply { term: 2, granted: true } });
+        assert_eq!(core.role(), Role::Leader);
+        // Once that is committed it is none of its business.
+        let meta = SnapshotMeta { index: 1, term: 1, membership: rest };
+        let restored = Restored { hard_state, log: Log::after(&meta), snapshot: Some(meta) };
+        let mut core = Core::new(CoreConfig::new(me, 1), restored, 0);
+        core.step(core.deadline(), Input::Tick);
+        assert_eq!(core.role(), Role::Follower);
     }
 
     #[test]

@@ -59,6 +59,10 @@ pub fn etcd_lease() {
     found("etcd-lease.yaml", "outlived");
 }
 
+pub fn etcd_lease_revoked() {
+    found("etcd-lease-revoked.yaml", "lease-cut-short");
+}
+
 pub fn etcd_lease_true_clock() {
     sound("etcd-lease-true-clock.yaml");
 }

@@ -102,6 +102,7 @@ fn main() -> ExitCode {
         clusters("example_etcd_lease", examples::etcd_lease)
             .needs(Need::Can(Capability::Clock))
             .needs(etcd()),
+        clusters("example_etcd_lease_revoked", examples::etcd_lease_revoked).needs(etcd()),
         clusters("example_etcd_lease_true_clock", examples::etcd_lease_true_clock).needs(etcd()),
         clusters("example_etcd_disk_faults", examples::etcd_disk_faults)
             .needs(Need::Can(Capability::Disk))

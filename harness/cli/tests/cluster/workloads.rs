@@ -126,8 +126,12 @@ pub fn two_holders_are_found() {
     ];
     let done = finish(&mut run(dir.path(), &args));
     assert_eq!(done.code, Some(1), "{}\n{}", done.json, done.stderr);
-    let kinds = kinds(&done.json["runs"][0], "exclusion");
-    assert!(!kinds.is_empty() && kinds.iter().all(|k| k == "two-holders"), "{kinds:?}");
+    let run = &done.json["runs"][0];
+    let kinds = kinds(run, "exclusion");
+    // Whoever led and wakes may end leases that were renewed meanwhile.
+    let ends = version(run) < vec![3, 4, 31] || (vec![3, 5]..vec![3, 5, 13]).contains(&version(run));
+    let known = |k: &String| k == "two-holders" || ends && k == "lease-cut-short";
+    assert!(!kinds.is_empty() && kinds.iter().all(known), "{kinds:?}");
 }
 
 /// A mistake, and what shows it.

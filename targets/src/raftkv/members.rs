@@ -14,6 +14,8 @@ use crate::http::Http;
 #[derive(Deserialize)]
 struct Roll {
     members: Vec<String>,
+    members_index: u64,
+    commit: u64,
     learners: Vec<String>,
 }
 
@@ -36,7 +38,13 @@ async fn change(ask: usize, change: Json, via: Via<'_>) -> Result<(), Error> {
 #[async_trait]
 impl Members for RaftKv {
     async fn members(&self, ask: usize, via: Via<'_>) -> Result<Vec<String>, Error> {
-        Ok(roll(ask, via).await?.members)
+        // Of what may still be undone nobody says anything, and whoever lags behind is made to catch up first.
+        self.ready(ask, via).await?;
+        let roll = roll(ask, via).await?;
+        match roll.members_index <= roll.commit {
+            true => Ok(roll.members),
+            false => Err(Error::Target("a change of members is not committed".into())),
+        }
     }
 
     async fn remove(&self, ask: usize, node: usize, via: Via<'_>) -> Result<(), Error> {

@@ -47,6 +47,10 @@ pub fn power_loss() {
     sound("power-loss.yaml");
 }
 
+pub fn kill_then_power() {
+    sound("kill-then-power.yaml");
+}
+
 pub fn lease_on_the_wall_clock() {
     found("lease-on-the-wall-clock.yaml", "nonlinearizable");
 }

@@ -95,6 +95,7 @@ fn main() -> ExitCode {
             .needs(Need::Can(Capability::Disk))
             .needs(etcd()),
         clusters("example_power_loss", examples::power_loss).needs(Need::Can(Capability::Disk)).needs(etcd()),
+        clusters("example_kill_then_power", examples::kill_then_power).needs(Need::Can(Capability::Disk)),
         clusters("example_lease_on_the_wall_clock", examples::lease_on_the_wall_clock)
             .needs(Need::Can(Capability::Clock)),
         clusters("example_lease_on_the_monotonic_clock", examples::lease_on_the_monotonic_clock)

@@ -22,7 +22,10 @@ pub struct Status {
     pub commit: Index,
     pub applied: Index,
     pub last_index: Index,
+    /// Who has a vote by this node's log, committed or not.
     pub members: Vec<NodeId>,
+    /// The index of the entry that said so.
+    pub members_index: Index,
     pub learners: Vec<NodeId>,
     pub keys: usize,
     pub leases: usize,
@@ -51,6 +54,7 @@ impl Status {
             applied: store.applied(),
             last_index: core.log().last_index(),
             members: membership.voters.iter().copied().collect(),
+            members_index: core.log().membership_index(),
             learners: membership.learners.iter().copied().collect(),
             keys: store.len(),
             leases: store.leases().len(),

@@ -55,7 +55,7 @@ pub struct Wal {
 }
 
 impl Wal {
-    /// Reads every segment, repairs a torn tail, and is ready to append.
+    /// Reads every segment, repairs a torn tail, makes durable what it read, and is ready to append.
     pub fn open(dir: &DataDir, options: WalOptions) -> Result<(Wal, Recovered), WalError> {
         let dir = dir.path().to_owned();
         let numbers = segment::list(&dir)?;
@@ -78,11 +78,15 @@ impl Wal {
             segments.push((number, largest_index(&scan.records)));
             replay(&path, scan, numbers[0] == 1, &mut recovered)?;
         }
+        if options.fsync {
+            // Names, too: of segments, and of the snapshots beside them.
+            segment::sync_dir(&dir)?;
+        }
         let next_sequence = expected.unwrap_or(1);
         let hard_state = recovered.hard_state;
         let (number, length, file) = match (numbers.last().copied(), tail) {
             (Some(number), Some((scanned, good, torn))) if scanned == number => {
-                let (file, cut) = open_tail(&segment::path(&dir, number), good, torn)?;
+                let (file, cut) = open_tail(&segment::path(&dir, number), good, torn, options.fsync)?;
                 recovered.torn_bytes = cut;
                 (number, good, file)
             }
@@ -162,12 +166,15 @@ impl Wal {
     }
 }
 
-/// Cuts off what is torn, for good.
-fn open_tail(path: &Path, good: usize, torn: bool) -> Result<(File, u64), WalError> {
+/// Cuts off what is torn, for good, and flushes what is not: who wrote it may have been killed before it could, and what
+/// was read from memory will be acted upon as if the disk had it.
+fn open_tail(path: &Path, good: usize, torn: bool, flush: bool) -> Result<(File, u64), WalError> {
     let mut file = OpenOptions::new().write(true).open(path).map_err(WalError::io("cannot open", path))?;
     let length = file.metadata().map_err(WalError::io("cannot read", path))?.len();
     if torn {
         file.set_len(good as u64).map_err(WalError::io("cannot repair", path))?;
+    }
+    if torn || flush {
         file.sync_all().map_err(WalError::io("cannot flush", path))?;
     }
     file.seek(SeekFrom::Start(good as u64)).map_err(WalError::io("cannot read", path))?;

@@ -227,8 +227,8 @@ mod tests {
             let own = ops[i + 1..].iter().filter(|op| op.process == taken.process);
             let own: Vec<&Op<'_>> = own.take_while(|op| !(op.f == "acquire" && ok(op))).collect();
             let over = own.iter().position(|op| op.f == "release" || gone(op));
-            let renewals = own[..over.unwrap_or(own.len())].iter().filter(|op| op.f == "renew" && ok(op));
-            let until = renewals.last().map_or(taken.start, |op| op.start) + lives;
+            let mut renewals = own[..over.unwrap_or(own.len())].iter().filter(|op| op.f == "renew" && ok(op));
+            let until = renewals.next_back().map_or(taken.start, |op| op.start) + lives;
             let over = over.map(|at| own[at]);
             learned.extend(over.filter(|op| gone(op) && op.end < until).map(|op| op.index));
             let until = over.map_or(until, |op| until.min(op.start));

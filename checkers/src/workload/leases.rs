@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use squall_history::{History, Op, Outcome, ProcessId, Value};
 
-use super::report::anomaly;
+use super::report::{anomaly, seconds};
 use crate::Anomaly;
 
 /// By how much of a lease a store's clock may run fast: machines drift by far less, and some stores declare this much.
@@ -54,21 +54,22 @@ pub(super) fn cut_short(check: &str, history: &History) -> Vec<Anomaly> {
     let mut found = Vec::new();
     for op in history.ops() {
         let at = (op.process, op.key);
-        let gone = matches!(op.output.as_str(), Some("lost" | "refused")) && op.outcome == Outcome::Ok;
-        match (op.f, op.outcome) {
-            ("acquire", Outcome::Ok) => {
+        let ok = op.outcome == Outcome::Ok;
+        let gone = ok && matches!(op.output.as_str(), Some("lost" | "refused"));
+        match op.f {
+            "acquire" if ok => {
                 let before = Held::of(&op).and_then(|held| open.insert(at, held));
                 ended.entry(op.key).or_default().extend(before);
             }
-            ("renew", Outcome::Ok) if !gone => {
+            "renew" if ok && !gone => {
                 if let Some(held) = open.get_mut(&at) {
                     held.renew(&op);
                 }
             }
-            ("release", _) | ("renew" | "write", Outcome::Ok) if gone || op.f == "release" => {
+            f if gone || f == "release" => {
                 let Some(mut held) = open.remove(&at) else { continue };
                 if gone && op.end < held.until {
-                    found.push(told(check, &held, &op, "was told"));
+                    found.push(told(check, &held, &op, "was told that the lease had ended"));
                 }
                 // From when it begins to give it back nobody owes it anything.
                 held.until = held.until.min(op.start);
@@ -103,21 +104,16 @@ fn given_to_others(
         live.retain(|held| held.until > op.start);
         let others = live.iter().filter(|held| held.until > op.end && held.process != op.process);
         if let Some(held) = others.max_by_key(|held| held.until) {
-            found.push(told(check, held, &op, "was given it"));
+            found.push(told(check, held, &op, "was given it although nobody had released it"));
         }
     }
 }
 
 fn told(check: &str, held: &Held, op: &Op<'_>, what: &str) -> Anomaly {
-    let seconds = |nanos: u64| nanos as f64 / 1e9;
     let (key, by) = (op.key, if held.renewed == held.acquire { "took" } else { "renewed" });
-    let early = match what {
-        "was told" => "that the lease had ended",
-        _ => "although nobody had released it",
-    };
     let text = format!(
         "Process {} {by} the lease of the lock {key} at {:.3} s (#{}), and so has it until {:.3} s at least; process \
-         {} {what} {early} at {:.3} s (#{}).",
+         {} {what} at {:.3} s (#{}).",
         held.process,
         seconds(held.at),
         held.renewed,
@@ -126,9 +122,7 @@ fn told(check: &str, held: &Held, op: &Op<'_>, what: &str) -> Anomaly {
         seconds(op.end),
         op.index
     );
-    let mut operations = vec![held.acquire, held.renewed, op.index];
-    operations.dedup();
-    anomaly(check, "lease-cut-short", text, operations)
+    anomaly(check, "lease-cut-short", text, vec![held.acquire, held.renewed, op.index])
 }
 
 #[cfg(test)]

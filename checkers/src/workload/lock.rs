@@ -17,7 +17,7 @@ use serde_json::json;
 use squall_history::{History, Op, Outcome, ProcessId, Value};
 
 use super::leases;
-use super::report::anomaly;
+use super::report::{anomaly, seconds};
 use crate::{Anomaly, Budget, Check, Verdict};
 
 /// Anomalies told of one history: more of the same help nobody.
@@ -81,7 +81,7 @@ impl Check for Exclusion {
         if count == 0 {
             return Verdict::unknown("exclusion", "no lock was acquired");
         }
-        let (mut found, mut pairs, mut longest) = (leases::cut_short("exclusion", history), 0u64, 0u64);
+        let (mut found, mut pairs, mut longest) = (Vec::new(), 0u64, 0u64);
         for (key, mut spans) in holds {
             spans.sort_unstable_by_key(|h| h.from);
             // Whoever held it longest of all that began before.
@@ -90,7 +90,7 @@ impl Check for Exclusion {
                 if let Some(other) = before.filter(|b| hold.from.0 < b.until.0) {
                     pairs += 1;
                     longest = longest.max(other.until.1.min(hold.until.1).saturating_sub(hold.from.1));
-                    if pairs <= TOLD as u64 {
+                    if found.len() < TOLD {
                         found.push(two_holders(key, &other, &hold));
                     }
                 }
@@ -99,18 +99,18 @@ impl Check for Exclusion {
         }
         let ok = |f: &str| history.ops().filter(|op| op.f == f && op.outcome == Outcome::Ok).count();
         let lost = history.ops().filter(|op| op.f == "release" && op.output.as_str() == Some("lost")).count();
-        found.truncate(TOLD);
+        // Neither kind hides the other.
+        found.extend(leases::cut_short("exclusion", history).into_iter().take(TOLD));
         Verdict::from_anomalies("exclusion", found)
             .with("hold_count", count)
             .with("release_count", ok("release"))
             .with("lost_count", lost)
             .with("overlap_count", pairs)
-            .with("longest_overlap_seconds", json!(longest as f64 / 1e9))
+            .with("longest_overlap_seconds", json!(seconds(longest)))
     }
 }
 
 fn two_holders(key: &Value, a: &Hold, b: &Hold) -> Anomaly {
-    let seconds = |nanos: u64| nanos as f64 / 1e9;
     let text = format!(
         "Process {} held the lock {key} from #{} ({:.3} s) until at least #{} ({:.3} s); process {} was given it \
          by #{} at {:.3} s, in between.",
@@ -172,14 +172,16 @@ impl Check for Fencing {
         if writes == 0 {
             return Verdict::unknown("fencing", "nothing was written under a lock");
         }
-        let mut found = leases::cut_short("fencing", history);
+        let mut found = Vec::new();
         for (key, uses) in &locks {
             given_twice(key, uses, &mut found);
             out_of_order(key, uses, &mut found);
             went_back(key, uses, &mut found);
         }
-        let count = found.len();
+        let cut_short = leases::cut_short("fencing", history);
+        let count = found.len() + cut_short.len();
         found.truncate(TOLD);
+        found.extend(cut_short.into_iter().take(TOLD));
         Verdict::from_anomalies("fencing", found)
             .with("acquire_count", all().count() - writes)
             .with("write_count", writes)

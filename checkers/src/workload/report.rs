@@ -18,6 +18,11 @@ pub fn anomaly(check: &str, kind: &str, text: String, mut operations: Vec<u32>) 
     }
 }
 
+/// Nanoseconds as people read them.
+pub fn seconds(nanos: u64) -> f64 {
+    nanos as f64 / 1e9
+}
+
 /// Anomalies that one check tells of: a thousand of a kind help nobody, and their number stands beside them.
 const TOLD_MAX: usize = 32;
 

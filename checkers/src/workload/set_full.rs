@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use squall_history::{History, NEVER, Op, Outcome, Value};
 
-use super::report::{anomaly, items};
+use super::report::{anomaly, items, seconds};
 use crate::{Budget, Check, Valid, Verdict};
 
 /// Judges `add` and `read` of everything, by key where there are keys.
@@ -136,7 +136,7 @@ impl SetFull {
                 let text = format!(
                     "{value} was known to be in the set (#{}), but #{read}, which began {:.3} s later, lacks it.",
                     e.add,
-                    *nanos as f64 / 1e9
+                    seconds(*nanos)
                 );
                 found.push(anomaly("set-full", "stale", text, vec![e.add, read]));
             }
@@ -162,7 +162,7 @@ impl SetFull {
                     stale
                         .iter()
                         .take(8)
-                        .map(|s| json!({"element": s.1, "stale_seconds": s.0 as f64 / 1e9}))
+                        .map(|s| json!({"element": s.1, "stale_seconds": seconds(s.0)}))
                         .collect::<Vec<_>>()
                 ),
             )
@@ -181,7 +181,7 @@ impl SetFull {
 fn quantiles(sorted: &[u64]) -> serde_json::Value {
     let at = |q: f64| {
         let i = ((sorted.len() as f64 * q) as usize).min(sorted.len().saturating_sub(1));
-        sorted.get(i).map(|&n| n as f64 / 1e9)
+        sorted.get(i).map(|&n| seconds(n))
     };
     json!({"0": at(0.0), "0.5": at(0.5), "0.95": at(0.95), "0.99": at(0.99), "1": at(1.0)})
 }
